@@ -1,0 +1,3 @@
+//! `lastword` on the command line.
+
+fn main() {}

@@ -1,0 +1,176 @@
+//! Every limit, timeout and switch of a connection, with its default. Values only.
+//!
+//! Each queue, buffer and wait of the house is bounded by a field here; an error that reports a
+//! reached limit names the field.
+
+use std::time::Duration;
+
+/// The settings of a connection. All have defaults; all waits and buffers are bounded by default.
+///
+/// ```
+/// use lastword_proto::Config;
+/// let mut config = Config::default();
+/// config.max_message_size = 1 << 20;
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Config {
+    /// Largest message accepted, in bytes after decompression; 16 MiB. Beyond it: close 1009.
+    pub max_message_size: usize,
+    /// Largest frame accepted, in bytes on the wire; 16 MiB. Judged by the header alone.
+    pub max_frame_size: usize,
+    /// Most fragments that one message may come in. `None` (the default) allows one for every
+    /// 16 bytes of `max_message_size`, and never less than 1,024: honest small fragments pass, a
+    /// flood of empty ones does not. Beyond it: close 1009.
+    pub max_fragments: Option<usize>,
+    /// Whether messages are handed out whole or part by part.
+    pub delivery: Delivery,
+    /// Bytes of received messages, with their overhead, that may wait for the application; 64 KiB.
+    /// Above it reading pauses (backpressure). One read, or one message, may overshoot it.
+    pub receive_buffer: usize,
+    /// Bytes that may wait to be sent; 64 KiB. Above it `send` waits. One message may overshoot it.
+    pub send_buffer: usize,
+    /// Messages larger than this are sent in fragments of this size, so that pongs and pings pass
+    /// between them; 1 MiB.
+    pub fragment_size: usize,
+    /// Whether messages that were handed to the operating system but not confirmed by the peer are
+    /// kept, so that [`Ledger`](crate::Ledger) can give them back; off.
+    pub unconfirmed: Unconfirmed,
+    /// How long the opening may take, as a whole; 10 s.
+    pub open_timeout: Duration,
+    /// How long the closing may take, as a whole: flush, the peer's answer, the transport's end;
+    /// 10 s.
+    pub close_timeout: Duration,
+    /// How often we ask whether the peer is there; 20 s. `None`: never.
+    pub ping_interval: Option<Duration>,
+    /// How long after a ping the peer may stay wholly silent; 20 s. Any byte of it is a sign of
+    /// life. `None`: for ever (pings then only measure).
+    pub ping_timeout: Option<Duration>,
+    /// How long written bytes may make no progress at all while the peer does not read; 30 s.
+    pub write_timeout: Option<Duration>,
+    /// How long a connection may go without a message in either direction; off.
+    pub idle_timeout: Option<Duration>,
+    /// Bytes that are read and thrown away after a violation, while we wait for the peer to end;
+    /// 16 MiB. Beyond it the transport is aborted.
+    pub max_discard: usize,
+    /// permessage-deflate; on, since [`DeflateConfig::default`] is lazy and small messages stay
+    /// uncompressed. `None`: neither offered nor accepted.
+    pub deflate: Option<DeflateConfig>,
+    /// Limits of the opening handshake.
+    pub opening: OpeningLimits,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            max_message_size: 16 << 20,
+            max_frame_size: 16 << 20,
+            max_fragments: None,
+            delivery: Delivery::Whole,
+            receive_buffer: 64 << 10,
+            send_buffer: 64 << 10,
+            fragment_size: 1 << 20,
+            unconfirmed: Unconfirmed::Dropped,
+            open_timeout: Duration::from_secs(10),
+            close_timeout: Duration::from_secs(10),
+            ping_interval: Some(Duration::from_secs(20)),
+            ping_timeout: Some(Duration::from_secs(20)),
+            write_timeout: Some(Duration::from_secs(30)),
+            idle_timeout: None,
+            max_discard: 16 << 20,
+            deflate: Some(DeflateConfig::default()),
+            opening: OpeningLimits::default(),
+        }
+    }
+}
+
+impl Config {
+    /// The number of fragments that one message may come in.
+    pub fn fragments_limit(&self) -> usize {
+        self.max_fragments.unwrap_or((self.max_message_size / 16).max(1024))
+    }
+}
+
+/// How received messages are handed out.
+#[expect(clippy::exhaustive_enums, reason = "whole, or by parts")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Delivery {
+    /// Each message as one value, when it is complete.
+    #[default]
+    Whole,
+    /// Each message as the parts that came, as soon as they came; text is cut between characters.
+    Parts,
+}
+
+/// What is done with messages between "handed to the operating system" and "confirmed".
+#[expect(clippy::exhaustive_enums, reason = "kept or dropped")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unconfirmed {
+    /// They are counted only.
+    #[default]
+    Dropped,
+    /// They are kept until a pong confirms them; bounded by `send_buffer` (`send` then waits for
+    /// confirmations, too).
+    Kept,
+}
+
+/// Settings of permessage-deflate (RFC 7692).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DeflateConfig {
+    /// zlib's level, 1 (fast) to 9 (small); 1.
+    pub level: u8,
+    /// Messages below this many bytes are sent uncompressed; 128. Without context takeover small
+    /// messages gain nothing, there it is at least 512.
+    pub threshold: usize,
+    /// Largest window that our own compressor uses, 9 to 15 bits; 12 (4 KiB): a third of the memory
+    /// of 15 for a few per cent of the ratio.
+    pub own_window_bits: u8,
+    /// Largest window that we ask the peer to use, 8 to 15 bits; 15 asks for nothing.
+    pub peer_window_bits: u8,
+    /// Whether our compressor keeps its window between messages, if the peer allows it.
+    pub own_takeover: crate::agreement::ContextTakeover,
+    /// Whether we let the peer keep its window between messages.
+    pub peer_takeover: crate::agreement::ContextTakeover,
+    /// zlib's memory level of our compressor, 1 to 9; 5.
+    pub memory_level: u8,
+}
+
+impl Default for DeflateConfig {
+    fn default() -> Self {
+        Self {
+            level: 1,
+            threshold: 128,
+            own_window_bits: 12,
+            peer_window_bits: 15,
+            own_takeover: crate::agreement::ContextTakeover::Kept,
+            peer_takeover: crate::agreement::ContextTakeover::Kept,
+            memory_level: 5,
+        }
+    }
+}
+
+/// Limits of the opening handshake; each is named in the error that reports it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OpeningLimits {
+    /// Longest request line or status line, in bytes; 8,192. A server answers 414 beyond it.
+    pub max_start_line: usize,
+    /// Longest header section, in bytes, start line excluded; 32 KiB. A server answers 431.
+    pub max_header_bytes: usize,
+    /// Most header fields; 128. A server answers 431.
+    pub max_headers: usize,
+    /// How much of the body of a refusal a client keeps for the error; 64 KiB.
+    pub max_refusal_body: usize,
+}
+
+impl Default for OpeningLimits {
+    fn default() -> Self {
+        Self {
+            max_start_line: 8192,
+            max_header_bytes: 32 << 10,
+            max_headers: 128,
+            max_refusal_body: 64 << 10,
+        }
+    }
+}

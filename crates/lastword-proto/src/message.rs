@@ -1,0 +1,303 @@
+//! Messages: what applications send and receive (RFC 6455 section 5.6).
+//!
+//! Payloads are [`Bytes`]; text is proven UTF-8 once, at its only door.
+
+use std::fmt;
+use std::ops::Deref;
+use std::str::Utf8Error;
+
+use bytes::Bytes;
+
+/// A message. Pings, pongs and closes are not messages.
+#[expect(clippy::exhaustive_enums, reason = "RFC 6455 knows two kinds of messages")]
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub enum Message {
+    /// Text, always valid UTF-8.
+    Text(Utf8Bytes),
+    /// Any bytes.
+    Binary(Bytes),
+}
+
+impl Message {
+    /// A text message.
+    pub fn text(text: impl Into<Utf8Bytes>) -> Self {
+        Self::Text(text.into())
+    }
+
+    /// A binary message.
+    pub fn binary(bytes: impl Into<Bytes>) -> Self {
+        Self::Binary(bytes.into())
+    }
+
+    /// Text or binary.
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Text(_) => Kind::Text,
+            Self::Binary(_) => Kind::Binary,
+        }
+    }
+
+    /// The payload, whatever its kind.
+    pub const fn payload(&self) -> &Bytes {
+        match self {
+            Self::Text(text) => &text.0,
+            Self::Binary(bytes) => bytes,
+        }
+    }
+
+    /// The payload, without a copy.
+    pub fn into_payload(self) -> Bytes {
+        match self {
+            Self::Text(text) => text.0,
+            Self::Binary(bytes) => bytes,
+        }
+    }
+
+    /// The text, if it is a text message.
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Binary(_) => None,
+        }
+    }
+
+    /// Length of the payload in bytes.
+    pub const fn len(&self) -> usize {
+        self.payload().len()
+    }
+
+    /// Whether the payload is empty.
+    pub const fn is_empty(&self) -> bool {
+        self.payload().is_empty()
+    }
+}
+
+impl fmt::Debug for Message {
+    /// The kind, the length and the start: a log line never holds a whole message.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", Elided::new(self.kind(), self.payload()))
+    }
+}
+
+impl From<Utf8Bytes> for Message {
+    fn from(text: Utf8Bytes) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<String> for Message {
+    fn from(text: String) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<&str> for Message {
+    fn from(text: &str) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<Bytes> for Message {
+    fn from(bytes: Bytes) -> Self {
+        Self::Binary(bytes)
+    }
+}
+
+impl From<Vec<u8>> for Message {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Binary(bytes.into())
+    }
+}
+
+impl From<&[u8]> for Message {
+    fn from(bytes: &[u8]) -> Self {
+        Self::Binary(Bytes::copy_from_slice(bytes))
+    }
+}
+
+/// Whether a message is text or binary.
+#[expect(clippy::exhaustive_enums, reason = "RFC 6455 knows two kinds of messages")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Text.
+    Text,
+    /// Binary.
+    Binary,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text => "text",
+            Self::Binary => "binary",
+        })
+    }
+}
+
+/// Bytes that are proven to be UTF-8; cheap to clone, as [`Bytes`] is.
+///
+/// Invariant: valid UTF-8. Its doors are `From<&str>`, `From<String>` and `TryFrom<Bytes>`.
+///
+/// ```
+/// use lastword_proto::Utf8Bytes;
+/// let text = Utf8Bytes::from("grüezi");
+/// assert_eq!(text.len(), 7);
+/// assert!(text.starts_with("grü"));
+/// ```
+#[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Utf8Bytes(Bytes);
+
+impl Utf8Bytes {
+    /// Text that lives as long as the program; never copied.
+    pub const fn from_static(text: &'static str) -> Self {
+        Self(Bytes::from_static(text.as_bytes()))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        // The bytes were proven when they came in; SIMD proves them again, since the house
+        // forbids `unsafe` here. Paths that only move text use `as_bytes` and pay nothing.
+        simdutf8::basic::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// The bytes of the text.
+    pub const fn as_bytes(&self) -> &Bytes {
+        &self.0
+    }
+
+    /// The bytes of the text, without a copy.
+    pub fn into_bytes(self) -> Bytes {
+        self.0
+    }
+
+    /// Bytes that an incremental check of this crate has just proven.
+    pub(crate) const fn proven(bytes: Bytes) -> Self {
+        Self(bytes)
+    }
+}
+
+impl Deref for Utf8Bytes {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl TryFrom<Bytes> for Utf8Bytes {
+    type Error = Utf8Error;
+
+    fn try_from(bytes: Bytes) -> Result<Self, Utf8Error> {
+        std::str::from_utf8(&bytes)?;
+        Ok(Self(bytes))
+    }
+}
+
+impl From<&str> for Utf8Bytes {
+    fn from(text: &str) -> Self {
+        Self(Bytes::copy_from_slice(text.as_bytes()))
+    }
+}
+
+impl From<String> for Utf8Bytes {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+impl AsRef<str> for Utf8Bytes {
+    fn as_ref(&self) -> &str {
+        self
+    }
+}
+
+impl AsRef<[u8]> for Utf8Bytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl PartialEq<str> for Utf8Bytes {
+    fn eq(&self, other: &str) -> bool {
+        self.0 == other.as_bytes()
+    }
+}
+
+impl PartialEq<&str> for Utf8Bytes {
+    fn eq(&self, other: &&str) -> bool {
+        self.0 == other.as_bytes()
+    }
+}
+
+impl fmt::Display for Utf8Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self.as_str(), f)
+    }
+}
+
+impl fmt::Debug for Utf8Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+/// A payload as one short piece of a line: kind, length, and the start of it with everything odd
+/// escaped. Never panics on cut UTF-8, never prints a control character raw.
+///
+/// ```
+/// use lastword_proto::{Elided, Kind};
+/// assert_eq!(Elided::new(Kind::Text, b"bell\x07").to_string(), r#"text "bell\u{7}" (5 bytes)"#);
+/// assert_eq!(Elided::new(Kind::Binary, &[0, 255]).to_string(), "binary 00 ff (2 bytes)");
+/// ```
+#[derive(Clone, Copy)]
+pub struct Elided<'a> {
+    kind: Kind,
+    payload: &'a [u8],
+}
+
+impl<'a> Elided<'a> {
+    /// A view of `payload`, whose kind decides whether it shows as text or as hexadecimal.
+    pub const fn new(kind: Kind, payload: &'a [u8]) -> Self {
+        Self { kind, payload }
+    }
+}
+
+/// How much of a payload a line shows.
+const SHOWN_TEXT: usize = 48;
+const SHOWN_BINARY: usize = 16;
+
+impl fmt::Display for Elided<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ", self.kind)?;
+        let shown = match self.kind {
+            Kind::Text => {
+                let shown = self.payload.len().min(SHOWN_TEXT);
+                let start = self.payload.get(..shown).unwrap_or_default();
+                // A character cut at the end of the excerpt is left out, not replaced.
+                let start = match std::str::from_utf8(start) {
+                    Ok(whole) => whole.into(),
+                    Err(e) if e.error_len().is_none() => {
+                        String::from_utf8_lossy(start.get(..e.valid_up_to()).unwrap_or_default())
+                    }
+                    Err(_) => String::from_utf8_lossy(start),
+                };
+                write!(f, "{start:?}")?;
+                shown
+            }
+            Kind::Binary => {
+                let shown = self.payload.len().min(SHOWN_BINARY);
+                for (index, byte) in self.payload.iter().take(shown).enumerate() {
+                    let space = if index == 0 { "" } else { " " };
+                    write!(f, "{space}{byte:02x}")?;
+                }
+                shown
+            }
+        };
+        if shown < self.payload.len() {
+            f.write_str(" ...")?;
+        } else if self.payload.is_empty() && self.kind == Kind::Binary {
+            f.write_str("empty")?;
+        }
+        write!(f, " ({} bytes)", self.payload.len())
+    }
+}
