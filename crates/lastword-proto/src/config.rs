@@ -41,6 +41,8 @@ pub struct Config {
     /// How long the closing may take, as a whole: flush, the peer's answer, the transport's end;
     /// 10 s.
     pub close_timeout: Duration,
+    /// How long a connection whose last handle was dropped may take to say goodbye; 1 s.
+    pub linger: Duration,
     /// How often we ask whether the peer is there; 20 s. `None`: never.
     pub ping_interval: Option<Duration>,
     /// How long after a ping the peer may stay wholly silent; 20 s. Any byte of it is a sign of
@@ -73,6 +75,7 @@ impl Default for Config {
             unconfirmed: Unconfirmed::Dropped,
             open_timeout: Duration::from_secs(10),
             close_timeout: Duration::from_secs(10),
+            linger: Duration::from_secs(1),
             ping_interval: Some(Duration::from_secs(20)),
             ping_timeout: Some(Duration::from_secs(20)),
             write_timeout: Some(Duration::from_secs(30)),

@@ -260,44 +260,61 @@ impl<'a> Elided<'a> {
     pub const fn new(kind: Kind, payload: &'a [u8]) -> Self {
         Self { kind, payload }
     }
+
+    /// Only the start of the payload, without kind and length.
+    pub const fn content(self) -> impl fmt::Display + 'a {
+        Content(self)
+    }
+}
+
+impl fmt::Display for Elided<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} ({} bytes)", self.kind, self.content(), self.payload.len())
+    }
+}
+
+struct Content<'a>(Elided<'a>);
+
+impl fmt::Display for Content<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Elided { kind, payload } = self.0;
+        match kind {
+            Kind::Binary if payload.is_empty() => f.write_str("empty"),
+            Kind::Binary => {
+                for (index, byte) in payload.iter().take(SHOWN_BINARY).enumerate() {
+                    let space = if index == 0 { "" } else { " " };
+                    write!(f, "{space}{byte:02x}")?;
+                }
+                elision(payload.len() > SHOWN_BINARY, f)
+            }
+            Kind::Text => {
+                let shown = payload.get(..SHOWN_TEXT).unwrap_or(payload);
+                // A character cut at the end of the excerpt is left out, not replaced.
+                let whole = match std::str::from_utf8(shown) {
+                    Err(e) if e.error_len().is_none() => shown.get(..e.valid_up_to()),
+                    _ => Some(shown),
+                };
+                write!(f, "{:?}", String::from_utf8_lossy(whole.unwrap_or_default()))?;
+                elision(payload.len() > SHOWN_TEXT, f)
+            }
+        }
+    }
+}
+
+fn elision(more: bool, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    if more { f.write_str(" ...") } else { Ok(()) }
 }
 
 /// How much of a payload a line shows.
 const SHOWN_TEXT: usize = 48;
 const SHOWN_BINARY: usize = 16;
 
-impl fmt::Display for Elided<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ", self.kind)?;
-        let shown = match self.kind {
-            Kind::Text => {
-                let shown = self.payload.len().min(SHOWN_TEXT);
-                let start = self.payload.get(..shown).unwrap_or_default();
-                // A character cut at the end of the excerpt is left out, not replaced.
-                let start = match std::str::from_utf8(start) {
-                    Ok(whole) => whole.into(),
-                    Err(e) if e.error_len().is_none() => {
-                        String::from_utf8_lossy(start.get(..e.valid_up_to()).unwrap_or_default())
-                    }
-                    Err(_) => String::from_utf8_lossy(start),
-                };
-                write!(f, "{start:?}")?;
-                shown
-            }
-            Kind::Binary => {
-                let shown = self.payload.len().min(SHOWN_BINARY);
-                for (index, byte) in self.payload.iter().take(shown).enumerate() {
-                    let space = if index == 0 { "" } else { " " };
-                    write!(f, "{space}{byte:02x}")?;
-                }
-                shown
-            }
-        };
-        if shown < self.payload.len() {
-            f.write_str(" ...")?;
-        } else if self.payload.is_empty() && self.kind == Kind::Binary {
-            f.write_str("empty")?;
-        }
-        write!(f, " ({} bytes)", self.payload.len())
-    }
+/// A part of a message, handed out or sent before the rest of it is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "the data, and whether it is the last")]
+pub struct Part {
+    /// The bytes; text is cut between characters. May be empty.
+    pub data: Message,
+    /// Whether the message ends with this part.
+    pub last: bool,
 }

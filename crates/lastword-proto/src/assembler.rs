@@ -1,0 +1,238 @@
+//! Pieces of frames in, messages out (RFC 6455 section 5.4; RFC 7692 section 6).
+//!
+//! Keeps the start of an unfinished message, never more than `max_message_size` of it, and grows as
+//! bytes come, never by what a header claims. Checks text as it comes, so that a bad byte is
+//! refused when it is there. Knows nothing of control frames, of sending or of time.
+
+use bytes::{Bytes, BytesMut};
+
+use crate::config::{Config, Delivery};
+use crate::decoder::Data;
+use crate::deflate::{Deflate, InflateError};
+use crate::header::Header;
+use crate::message::{Kind, Message, Part, Utf8Bytes};
+use crate::utf8::Validator;
+use crate::violation::Violation;
+use crate::wire::Opcode;
+
+#[derive(Default)]
+pub(crate) struct Assembler {
+    partial: Option<Partial>,
+    /// The plain bytes, so far, of the unfinished message that were not handed out as parts.
+    buffer: BytesMut,
+    utf8: Validator,
+}
+
+/// An unfinished message.
+struct Partial {
+    kind: Kind,
+    compressed: bool,
+    fragments: usize,
+    /// What the headers of its frames add up to, in bytes on the wire.
+    announced: u64,
+    /// How many bytes of `buffer` are checked text.
+    checked: usize,
+    /// Plain bytes that were handed out as parts.
+    handed_out: usize,
+}
+
+/// What a piece completed.
+#[derive(Debug)]
+pub(crate) enum Assembled {
+    Message(Message),
+    Part(Part),
+}
+
+impl Assembler {
+    /// Takes the next piece, in order. `deflate` is there if it was agreed on.
+    #[inline]
+    pub(crate) fn take(
+        &mut self,
+        piece: &Data<'_>,
+        deflate: Option<&mut Deflate>,
+        config: &Config,
+    ) -> Result<Option<Assembled>, Violation> {
+        let whole = piece.is_first() && piece.is_last() && piece.header.fin;
+        if whole && self.partial.is_none() && !piece.header.compressed {
+            if let Some(kind) = data_kind(piece.header.opcode) {
+                check_size(piece.header.len, config)?;
+                return whole_message(kind, piece.payload, config.delivery).map(Some);
+            }
+        }
+        self.take_part(piece, deflate, config)
+    }
+
+    /// The unfinished message: its kind, its frames and its plain bytes so far.
+    pub(crate) fn unfinished(&self) -> Option<(Kind, usize, usize)> {
+        let partial = self.partial.as_ref()?;
+        let bytes = self.buffer.len().saturating_add(partial.handed_out);
+        Some((partial.kind, partial.fragments, bytes))
+    }
+
+    /// Whether the unfinished message is compressed.
+    pub(crate) fn is_compressed(&self) -> bool {
+        self.partial.as_ref().is_some_and(|partial| partial.compressed)
+    }
+
+    /// Gives back the memory of an unfinished message that will never be finished.
+    pub(crate) fn release(&mut self) {
+        self.buffer = BytesMut::new();
+    }
+
+    fn take_part(
+        &mut self,
+        piece: &Data<'_>,
+        deflate: Option<&mut Deflate>,
+        config: &Config,
+    ) -> Result<Option<Assembled>, Violation> {
+        let Self { partial, buffer, utf8 } = self;
+        if piece.is_first() {
+            begin_frame(partial, &piece.header, config)?;
+        }
+        let Some(message) = partial.as_mut() else { return Err(Violation::LoneContinuation) };
+        let last = piece.is_last() && piece.header.fin;
+
+        match deflate {
+            Some(deflate) if message.compressed => {
+                // What was handed out as parts counts against the limit as well.
+                let limit = config.max_message_size.saturating_sub(message.handed_out);
+                let inflated = deflate.inflate(piece.payload, buffer, limit).and_then(|()| {
+                    if last { deflate.finish_message(buffer, limit) } else { Ok(()) }
+                });
+                inflated.map_err(|e| match e {
+                    InflateError::TooBig { .. } => {
+                        Violation::InflatedTooBig { limit: config.max_message_size }
+                    }
+                    InflateError::Broken => Violation::BrokenDeflate,
+                })?;
+            }
+            _ => append(buffer, piece.payload, message.announced),
+        }
+        if message.kind == Kind::Text {
+            let new = buffer.get(message.checked..).unwrap_or_default();
+            utf8.push(new).map_err(not_utf8)?;
+            if last {
+                utf8.finish().map_err(not_utf8)?;
+            }
+        }
+        message.checked = buffer.len();
+
+        match (config.delivery, last) {
+            (Delivery::Whole, false) => Ok(None),
+            (Delivery::Whole, true) => {
+                let bytes = std::mem::take(buffer);
+                let message = data(message.kind, right_sized(bytes));
+                *partial = None;
+                Ok(Some(Assembled::Message(message)))
+            }
+            (Delivery::Parts, last) => {
+                // A character that is cut by the part's end waits for its rest.
+                let ready = buffer.len().saturating_sub(utf8.pending());
+                if ready == 0 && !last {
+                    return Ok(None);
+                }
+                message.handed_out = message.handed_out.saturating_add(ready);
+                let payload = buffer.split_to(ready).freeze();
+                message.checked = buffer.len();
+                let part = Part { data: data(message.kind, payload), last };
+                if last {
+                    *partial = None;
+                    *buffer = BytesMut::new();
+                }
+                Ok(Some(Assembled::Part(part)))
+            }
+        }
+    }
+}
+
+/// A message that came in one frame, wholly in the caller's buffer. The payload is copied to its
+/// own size, so that it does not hold on to the block it was read into.
+#[inline]
+fn whole_message(kind: Kind, payload: &[u8], delivery: Delivery) -> Result<Assembled, Violation> {
+    if kind == Kind::Text {
+        Validator::check(payload).map_err(not_utf8)?;
+    }
+    let message = data(kind, Bytes::copy_from_slice(payload));
+    Ok(match delivery {
+        Delivery::Whole => Assembled::Message(message),
+        Delivery::Parts => Assembled::Part(Part { data: message, last: true }),
+    })
+}
+
+/// Judges the header of a data frame by the message it stands in, and by the limits.
+fn begin_frame(
+    partial: &mut Option<Partial>,
+    header: &Header,
+    config: &Config,
+) -> Result<(), Violation> {
+    let message = match (data_kind(header.opcode), partial.as_mut()) {
+        (Some(_), Some(_)) => return Err(Violation::InterruptedMessage(header.opcode)),
+        (None, None) => return Err(Violation::LoneContinuation),
+        (Some(kind), None) => partial.insert(Partial {
+            kind,
+            compressed: header.compressed,
+            fragments: 0,
+            announced: 0,
+            checked: 0,
+            handed_out: 0,
+        }),
+        (None, Some(message)) => message,
+    };
+    message.fragments = message.fragments.saturating_add(1);
+    message.announced = message.announced.saturating_add(header.len);
+    let limit = config.fragments_limit();
+    if message.fragments > limit {
+        return Err(Violation::TooManyFragments { limit });
+    }
+    // Compressed bytes are held against the limit when they are inflated.
+    if message.compressed { Ok(()) } else { check_size(message.announced, config) }
+}
+
+#[inline]
+fn check_size(size: u64, config: &Config) -> Result<(), Violation> {
+    let limit = config.max_message_size;
+    if size > limit as u64 { Err(Violation::MessageTooBig { size, limit }) } else { Ok(()) }
+}
+
+/// Appends `bytes`, growing with what has come: by doubling, and not past what was announced.
+fn append(buffer: &mut BytesMut, bytes: &[u8], announced: u64) {
+    let needed = buffer.len().saturating_add(bytes.len());
+    if needed > buffer.capacity() {
+        let doubled = buffer.capacity().saturating_mul(2).max(FIRST_GROWTH);
+        let announced = usize::try_from(announced).unwrap_or(usize::MAX);
+        let target = doubled.min(announced).max(needed);
+        buffer.reserve(target.saturating_sub(buffer.len()));
+    }
+    buffer.extend_from_slice(bytes);
+}
+
+/// Freezes a finished buffer; one that is mostly spare room is copied to its size.
+fn right_sized(buffer: BytesMut) -> Bytes {
+    if buffer.capacity() / 2 > buffer.len() {
+        return Bytes::copy_from_slice(&buffer);
+    }
+    buffer.freeze()
+}
+
+fn data(kind: Kind, payload: Bytes) -> Message {
+    match kind {
+        Kind::Text => Message::Text(Utf8Bytes::proven(payload)),
+        Kind::Binary => Message::Binary(payload),
+    }
+}
+
+#[inline]
+const fn data_kind(opcode: Opcode) -> Option<Kind> {
+    match opcode {
+        Opcode::Text => Some(Kind::Text),
+        Opcode::Binary => Some(Kind::Binary),
+        _ => None,
+    }
+}
+
+fn not_utf8(error: crate::utf8::InvalidUtf8) -> Violation {
+    Violation::NotUtf8 { at: error.at }
+}
+
+/// The first growth of the buffer of an unfinished message.
+const FIRST_GROWTH: usize = 4096;

@@ -1,0 +1,147 @@
+//! The control lane: pongs, pings and last words on their way out, ahead of data (RFC 6455
+//! section 5.5).
+//!
+//! Holds at most one of each: a pong answers the newest ping only (section 5.5.3), so that a flood
+//! of pings costs nothing. What is staged is in wire form and no longer changes.
+
+use std::collections::VecDeque;
+
+use crate::decoder::Control;
+use crate::header::Header;
+use crate::keepalive::PingId;
+use crate::masks::Masks;
+use crate::wire::{Farewell, Opcode};
+
+#[derive(Default)]
+pub(crate) struct ControlLane {
+    pong: Option<Box<Control>>,
+    ping: Option<PingId>,
+    farewell: Option<Farewell>,
+    /// Frames in wire form, partly written.
+    staged: Vec<u8>,
+    written: usize,
+    /// What the staged frames mean when they are written: position behind them, meaning.
+    marks: VecDeque<(usize, Meaning)>,
+}
+
+/// What it means that a control frame was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Meaning {
+    Ping(PingId),
+    Farewell,
+}
+
+impl ControlLane {
+    /// Answers a ping: the newest replaces any that is not on its way yet.
+    pub(crate) fn answer(&mut self, ping: Control) {
+        self.pong = Some(Box::new(ping));
+    }
+
+    /// Asks a ping; one that is not on its way yet serves for both.
+    pub(crate) fn ask(&mut self, new: impl FnOnce() -> PingId) -> PingId {
+        *self.ping.get_or_insert_with(new)
+    }
+
+    /// Says `farewell` ahead of all data.
+    pub(crate) fn part(&mut self, farewell: Farewell) {
+        self.farewell = Some(farewell);
+    }
+
+    /// Forgets what is not on its way yet.
+    pub(crate) fn clear(&mut self) {
+        (self.pong, self.ping, self.farewell) = (None, None, None);
+    }
+
+    #[inline]
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.pong.is_none()
+            && self.ping.is_none()
+            && self.farewell.is_none()
+            && self.staged.is_empty()
+    }
+
+    /// Whether a staged frame is partly written: nothing may go before its rest.
+    pub(crate) const fn is_mid_frame(&self) -> bool {
+        self.written > 0
+    }
+
+    /// Brings what waits into wire form, unless what was staged before is still there.
+    pub(crate) fn stage(&mut self, masks: &mut Masks) {
+        if !self.staged.is_empty() {
+            return;
+        }
+        if let Some(ping) = self.pong.take() {
+            write_control(&mut self.staged, Opcode::Pong, ping.payload(), masks);
+        }
+        if let Some(id) = self.ping.take() {
+            write_control(&mut self.staged, Opcode::Ping, &id.payload(), masks);
+            self.marks.push_back((self.staged.len(), Meaning::Ping(id)));
+        }
+        if let Some(farewell) = self.farewell.take() {
+            write_farewell(&mut self.staged, &farewell, masks);
+            self.marks.push_back((self.staged.len(), Meaning::Farewell));
+        }
+    }
+
+    /// Staged bytes that are not written yet.
+    pub(crate) fn staged(&self) -> &[u8] {
+        self.staged.get(self.written..).unwrap_or_default()
+    }
+
+    /// `count` of the staged bytes were written, at most all; what that completed follows from
+    /// [`Self::completed`].
+    pub(crate) fn wrote(&mut self, count: usize) {
+        self.written = self.written.saturating_add(count).min(self.staged.len());
+    }
+
+    /// The next frame of meaning that is wholly written.
+    pub(crate) fn completed(&mut self) -> Option<Meaning> {
+        let &(end, meaning) = self.marks.front()?;
+        if end > self.written {
+            return None;
+        }
+        self.marks.pop_front();
+        Some(meaning)
+    }
+
+    /// Lets go of what is wholly written.
+    pub(crate) fn release(&mut self) {
+        if self.written == self.staged.len() {
+            self.staged = Vec::new();
+            self.marks = VecDeque::new();
+            self.written = 0;
+        }
+    }
+}
+
+/// Appends a control frame in wire form.
+pub(crate) fn write_control(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8], masks: &mut Masks) {
+    let mask = masks.next();
+    let len = payload.len() as u64;
+    let header = Header { fin: true, compressed: false, opcode, len, mask };
+    out.extend_from_slice(header.encode().as_bytes());
+    masks_copy(mask, payload, out);
+}
+
+/// Appends a close frame in wire form.
+pub(crate) fn write_farewell(out: &mut Vec<u8>, farewell: &Farewell, masks: &mut Masks) {
+    match farewell {
+        Farewell::Said(frame) => {
+            let mut body = Vec::with_capacity(frame.reason().len().saturating_add(2));
+            body.extend_from_slice(&frame.code().get().to_be_bytes());
+            body.extend_from_slice(frame.reason().as_bytes());
+            write_control(out, Opcode::Close, &body, masks);
+        }
+        Farewell::Empty | Farewell::Silence => write_control(out, Opcode::Close, &[], masks),
+    }
+}
+
+/// Appends `payload`, masked if there is a key.
+#[inline]
+pub(crate) fn masks_copy(mask: Option<[u8; 4]>, payload: &[u8], out: &mut Vec<u8>) {
+    let start = out.len();
+    out.extend_from_slice(payload);
+    if let (Some(key), Some(copied)) = (mask, out.get_mut(start..)) {
+        lastword_mask::apply(key, 0, copied);
+    }
+}

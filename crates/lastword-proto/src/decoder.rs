@@ -1,0 +1,231 @@
+//! Bytes in, pieces of frames out: parsed and unmasked in place, in the caller's buffer.
+//!
+//! Keeps between two calls only what cannot be judged yet: the start of a header, or of a control
+//! frame. Payloads of data frames are handed on as they come. Knows nothing of messages.
+
+use crate::cut::FrameCut;
+use crate::header::{Header, MAX_CONTROL, MAX_HEADER, Rules};
+use crate::violation::Violation;
+use crate::wire::Opcode;
+
+pub(crate) struct Decoder {
+    rules: Rules,
+    max_frame_size: usize,
+    reading: Reading,
+    /// The start of a header that came in more than one read.
+    stash: [u8; MAX_HEADER],
+    stashed: usize,
+    /// The payload, so far, of a control frame that came in more than one read.
+    control: Vec<u8>,
+}
+
+/// Where in a frame the next byte belongs.
+#[derive(Clone, Copy)]
+enum Reading {
+    Header,
+    Data { header: Header, done: u64 },
+    Control { header: Header },
+}
+
+/// What a run of bytes turned out to be.
+#[derive(Debug)]
+pub(crate) enum Piece<'a> {
+    Data(Data<'a>),
+    Control(Control),
+}
+
+/// A run of payload of one data frame, unmasked. The first piece of each frame comes as soon as its
+/// header is known, with whatever payload is there, even none.
+#[derive(Debug)]
+pub(crate) struct Data<'a> {
+    pub(crate) header: Header,
+    /// Position of `payload` in its frame.
+    pub(crate) at: u64,
+    pub(crate) payload: &'a [u8],
+}
+
+impl Data<'_> {
+    /// Whether this piece begins its frame.
+    #[inline]
+    pub(crate) const fn is_first(&self) -> bool {
+        self.at == 0
+    }
+
+    /// Whether this piece completes its frame.
+    #[inline]
+    pub(crate) const fn is_last(&self) -> bool {
+        self.at.saturating_add(self.payload.len() as u64) == self.header.len
+    }
+}
+
+/// A whole control frame, unmasked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Control {
+    pub(crate) opcode: Opcode,
+    bytes: [u8; MAX_CONTROL],
+    len: u8,
+}
+
+impl Control {
+    fn new(opcode: Opcode, payload: &[u8]) -> Self {
+        let mut bytes = [0; MAX_CONTROL];
+        for (to, from) in bytes.iter_mut().zip(payload) {
+            *to = *from;
+        }
+        // Headers of longer control frames were refused.
+        Self { opcode, bytes, len: u8::try_from(payload.len()).unwrap_or(u8::MAX) }
+    }
+
+    pub(crate) fn payload(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
+    }
+}
+
+impl Decoder {
+    pub(crate) const fn new(rules: Rules, max_frame_size: usize) -> Self {
+        Self {
+            rules,
+            max_frame_size,
+            reading: Reading::Header,
+            stash: [0; MAX_HEADER],
+            stashed: 0,
+            control: Vec::new(),
+        }
+    }
+
+    /// The next piece, taken from the front of `input`; `None` when the rest of the input was kept
+    /// and more is needed.
+    #[inline]
+    pub(crate) fn next<'a>(
+        &mut self,
+        input: &mut &'a mut [u8],
+    ) -> Result<Option<Piece<'a>>, Violation> {
+        loop {
+            match self.reading {
+                Reading::Header => match self.read_header(input)? {
+                    Some(header) if header.opcode.is_control() => {
+                        self.reading = Reading::Control { header };
+                    }
+                    Some(header) => return Ok(Some(self.read_data(header, 0, input))),
+                    None => return Ok(None),
+                },
+                Reading::Data { .. } if input.is_empty() => return Ok(None),
+                Reading::Data { header, done } => {
+                    return Ok(Some(self.read_data(header, done, input)));
+                }
+                Reading::Control { header } => {
+                    return Ok(self.read_control(header, input).map(Piece::Control));
+                }
+            }
+        }
+    }
+
+    /// Where the frame in progress stands; `None` between frames.
+    pub(crate) fn cut(&self) -> Option<FrameCut> {
+        match self.reading {
+            Reading::Header if self.stashed == 0 => None,
+            Reading::Header => Some(FrameCut::Header { bytes: self.stashed }),
+            Reading::Data { header, done } => {
+                Some(FrameCut::Payload { opcode: header.opcode, came: done, of: header.len })
+            }
+            Reading::Control { header } => Some(FrameCut::Payload {
+                opcode: header.opcode,
+                came: self.control.len() as u64,
+                of: header.len,
+            }),
+        }
+    }
+
+    #[inline]
+    fn read_header(&mut self, input: &mut &mut [u8]) -> Result<Option<Header>, Violation> {
+        let header = if self.stashed == 0 {
+            let Some((header, size)) = Header::parse(input, self.rules)? else {
+                self.stash_rest(input);
+                return Ok(None);
+            };
+            take(input, size);
+            header
+        } else {
+            let Some(header) = self.read_stashed_header(input)? else { return Ok(None) };
+            header
+        };
+        if header.len > self.max_frame_size as u64 {
+            return Err(Violation::FrameTooBig { size: header.len, limit: self.max_frame_size });
+        }
+        Ok(Some(header))
+    }
+
+    /// Completes a header whose start came earlier, byte by byte: at most 13 are missing.
+    #[cold]
+    fn read_stashed_header(&mut self, input: &mut &mut [u8]) -> Result<Option<Header>, Violation> {
+        while let [byte] = *take(input, 1) {
+            if let Some(slot) = self.stash.get_mut(self.stashed) {
+                *slot = byte;
+                self.stashed = self.stashed.saturating_add(1);
+            }
+            let known = self.stash.get(..self.stashed).unwrap_or_default();
+            if let Some((header, _)) = Header::parse(known, self.rules)? {
+                self.stashed = 0;
+                return Ok(Some(header));
+            }
+        }
+        Ok(None)
+    }
+
+    #[cold]
+    fn stash_rest(&mut self, input: &mut &mut [u8]) {
+        let rest = take(input, MAX_HEADER);
+        for (slot, byte) in self.stash.iter_mut().zip(rest.iter()) {
+            *slot = *byte;
+        }
+        self.stashed = rest.len();
+    }
+
+    #[inline]
+    fn read_data<'a>(&mut self, header: Header, done: u64, input: &mut &'a mut [u8]) -> Piece<'a> {
+        let missing = header.len.saturating_sub(done);
+        let payload = take(input, usize::try_from(missing).unwrap_or(usize::MAX));
+        if let Some(key) = header.mask {
+            // Only the offset's last two bits matter to the key.
+            lastword_mask::apply(key, (done & 3) as usize, payload);
+        }
+        let now_done = done.saturating_add(payload.len() as u64);
+        self.reading = if now_done == header.len {
+            Reading::Header
+        } else {
+            Reading::Data { header, done: now_done }
+        };
+        Piece::Data(Data { header, at: done, payload })
+    }
+
+    fn read_control(&mut self, header: Header, input: &mut &mut [u8]) -> Option<Control> {
+        let len = usize::try_from(header.len).unwrap_or(MAX_CONTROL);
+        let offset = self.control.len();
+        let payload = take(input, len.saturating_sub(offset));
+        if let Some(key) = header.mask {
+            lastword_mask::apply(key, offset, payload);
+        }
+        if payload.len() == len {
+            self.reading = Reading::Header;
+            return Some(Control::new(header.opcode, payload));
+        }
+        self.control.extend_from_slice(payload);
+        if self.control.len() < len {
+            return None;
+        }
+        self.reading = Reading::Header;
+        let control = Control::new(header.opcode, &self.control);
+        self.control = Vec::new();
+        Some(control)
+    }
+}
+
+/// Takes up to `count` bytes off the front of `input`.
+#[inline]
+fn take<'a>(input: &mut &'a mut [u8], count: usize) -> &'a mut [u8] {
+    let all = std::mem::take(input);
+    let count = count.min(all.len());
+    let (taken, rest) = all.split_at_mut(count);
+    *input = rest;
+    taken
+}

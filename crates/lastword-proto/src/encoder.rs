@@ -1,0 +1,238 @@
+//! Messages in, frames out: what was accepted for sending and is not yet in wire form (RFC 6455
+//! section 5.4, RFC 7692 section 7.2.1).
+//!
+//! Frames are made only a little ahead of the wire, so that a large message costs no second copy of
+//! itself, and pongs pass between its fragments. Knows nothing of the control lane or of closing.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use crate::config::Config;
+use crate::control::{write_control, write_farewell};
+use crate::deflate::{Compressed, Deflate};
+use crate::header::Header;
+use crate::keepalive::PingId;
+use crate::masks::Masks;
+use crate::message::{Kind, Message};
+use crate::output::{Completes, Output};
+use crate::wire::{Farewell, Opcode};
+
+/// Whether a message may be compressed, where permessage-deflate was agreed on.
+#[expect(clippy::exhaustive_enums, reason = "by size, always, or never")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// From `DeflateConfig::threshold` up.
+    #[default]
+    Auto,
+    /// Whatever its size.
+    Always,
+    /// Not this one: it would not shrink, or a secret stands beside what an attacker chose.
+    Never,
+}
+
+#[derive(Default)]
+pub(crate) struct Encoder {
+    queue: VecDeque<Item>,
+    /// Bytes of payload in `queue`, and of the message in progress.
+    queued: usize,
+    current: Option<Current>,
+}
+
+/// What waits behind the data that was accepted before it.
+enum Item {
+    Message(Message, Compression),
+    Part(PartOut),
+    Ping(PingId),
+    Farewell(Farewell),
+}
+
+/// A part of a message that is sent by parts.
+pub(crate) struct PartOut {
+    pub(crate) payload: Bytes,
+    pub(crate) kind: Kind,
+    pub(crate) first: bool,
+    pub(crate) last: bool,
+    pub(crate) compressed: bool,
+    /// Bytes of the whole message, on its last part.
+    pub(crate) total: usize,
+}
+
+/// A message that is being cut into frames.
+struct Current {
+    /// What is left of the payload as it goes over the wire.
+    rest: Bytes,
+    opcode: Opcode,
+    compressed: bool,
+    original: Message,
+}
+
+/// What encoding needs of its neighbours.
+pub(crate) struct Tools<'a> {
+    pub(crate) output: &'a mut Output,
+    pub(crate) masks: &'a mut Masks,
+    pub(crate) deflate: Option<&'a mut Deflate>,
+    pub(crate) config: &'a Config,
+}
+
+impl Encoder {
+    /// Accepts a message for sending.
+    #[inline]
+    pub(crate) fn send(&mut self, message: Message, compression: Compression, tools: &mut Tools) {
+        let direct = self.is_empty()
+            && message.len() <= DIRECT
+            && tools.output.waiting() < AHEAD
+            && tools.deflate.is_none();
+        if direct {
+            let (opcode, len) = (opcode(message.kind()), message.len() as u64);
+            let mask = tools.masks.next();
+            let header = Header { fin: true, compressed: false, opcode, len, mask };
+            tools.output.put_message(header, message);
+            return;
+        }
+        self.queued = self.queued.saturating_add(message.len());
+        self.queue.push_back(Item::Message(message, compression));
+        self.fill(tools);
+    }
+
+    /// Accepts a part of a message that is sent by parts.
+    pub(crate) fn send_part(&mut self, part: PartOut, tools: &mut Tools) {
+        self.queued = self.queued.saturating_add(part.payload.len());
+        self.queue.push_back(Item::Part(part));
+        self.fill(tools);
+    }
+
+    /// Puts a ping behind all that was accepted before.
+    pub(crate) fn ping(&mut self, id: PingId, tools: &mut Tools) {
+        self.queue.push_back(Item::Ping(id));
+        self.fill(tools);
+    }
+
+    /// Puts our close frame behind all that was accepted before.
+    pub(crate) fn part(&mut self, farewell: Farewell, tools: &mut Tools) {
+        self.queue.push_back(Item::Farewell(farewell));
+        self.fill(tools);
+    }
+
+    /// Makes frames, a little ahead of the wire.
+    #[inline]
+    pub(crate) fn fill(&mut self, tools: &mut Tools) {
+        while tools.output.waiting() < AHEAD && self.encode_one(tools) {}
+    }
+
+    /// Bytes of payload that are not in wire form yet.
+    pub(crate) const fn queued(&self) -> usize {
+        self.queued
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.is_empty() && self.current.is_none()
+    }
+
+    /// All messages that are not wholly in wire form, oldest first; nothing is left to send.
+    pub(crate) fn take_unsent(&mut self) -> Vec<Message> {
+        self.queued = 0;
+        let current = self.current.take().map(|current| current.original);
+        let queued = std::mem::take(&mut self.queue).into_iter().filter_map(|item| match item {
+            Item::Message(message, _) => Some(message),
+            Item::Part(_) | Item::Ping(_) | Item::Farewell(_) => None,
+        });
+        current.into_iter().chain(queued).collect()
+    }
+
+    /// Makes one frame; `false` if there is nothing to make one of.
+    fn encode_one(&mut self, tools: &mut Tools) -> bool {
+        if let Some(current) = self.current.take() {
+            self.encode_fragment(current, tools);
+            return true;
+        }
+        let Some(item) = self.queue.pop_front() else { return false };
+        match item {
+            Item::Message(message, compression) => {
+                let current = begin(message, compression, tools);
+                self.encode_fragment(current, tools);
+            }
+            Item::Part(part) => {
+                self.queued = self.queued.saturating_sub(part.payload.len());
+                encode_part(part, tools);
+            }
+            Item::Ping(id) => {
+                let masks = &mut *tools.masks;
+                tools.output.put_wire(Completes::Ping(id), |out| {
+                    write_control(out, Opcode::Ping, &id.payload(), masks);
+                });
+            }
+            Item::Farewell(farewell) => {
+                let masks = &mut *tools.masks;
+                tools.output.put_wire(Completes::Farewell, |out| {
+                    write_farewell(out, &farewell, masks);
+                });
+            }
+        }
+        true
+    }
+
+    fn encode_fragment(&mut self, mut current: Current, tools: &mut Tools) {
+        let size = current.rest.len().min(tools.config.fragment_size.max(1));
+        let payload = current.rest.split_to(size);
+        let fin = current.rest.is_empty();
+        let mask = tools.masks.next();
+        let Current { opcode, compressed, .. } = current;
+        let header = Header { fin, compressed, opcode, len: payload.len() as u64, mask };
+        if fin {
+            self.queued = self.queued.saturating_sub(current.original.len());
+            tools.output.put(header, &payload, Completes::Message(current.original));
+        } else {
+            tools.output.put(header, &payload, Completes::Nothing);
+            (current.opcode, current.compressed) = (Opcode::Continuation, false);
+            self.current = Some(current);
+        }
+    }
+}
+
+/// Compresses a message, if that is agreed on and worth it, and readies it for framing.
+fn begin(message: Message, compression: Compression, tools: &mut Tools) -> Current {
+    let opcode = opcode(message.kind());
+    if let Some(deflate) = tools.deflate.as_deref_mut() {
+        let mut wire = Vec::new();
+        if deflate.compress(message.payload(), compression, &mut wire) == Compressed::Yes {
+            return Current { rest: wire.into(), opcode, compressed: true, original: message };
+        }
+    }
+    let rest = message.payload().clone();
+    Current { rest, opcode, compressed: false, original: message }
+}
+
+fn encode_part(part: PartOut, tools: &mut Tools) {
+    let payload = match tools.deflate.as_deref_mut() {
+        Some(deflate) if part.compressed => {
+            let mut wire = Vec::new();
+            deflate.compress_part(&part.payload, part.last, &mut wire);
+            wire.into()
+        }
+        _ => part.payload,
+    };
+    let header = Header {
+        fin: part.last,
+        compressed: part.compressed && part.first,
+        opcode: if part.first { opcode(part.kind) } else { Opcode::Continuation },
+        len: payload.len() as u64,
+        mask: tools.masks.next(),
+    };
+    let completes = if part.last { Completes::Streamed(part.total) } else { Completes::Nothing };
+    tools.output.put(header, &payload, completes);
+}
+
+const fn opcode(kind: Kind) -> Opcode {
+    match kind {
+        Kind::Text => Opcode::Text,
+        Kind::Binary => Opcode::Binary,
+    }
+}
+
+/// How many bytes of frames are made ahead of the wire.
+const AHEAD: u64 = 64 << 10;
+
+/// Messages up to this size go straight into the output, if nothing waits before them.
+const DIRECT: usize = 2048;

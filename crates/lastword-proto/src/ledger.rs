@@ -1,0 +1,133 @@
+//! What became of each message that we sent, and how many came in. Counts; claims nothing more.
+//!
+//! A message is *accepted*, then *handed over* (the operating system took its last byte), then
+//! *confirmed* (a pong that answers a later ping proves that the peer's endpoint read past it).
+
+use std::collections::VecDeque;
+
+use crate::config::Unconfirmed;
+use crate::message::Message;
+
+/// A number of messages, and of the bytes of their payloads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a count and a sum")]
+pub struct Tally {
+    /// How many messages.
+    pub messages: u64,
+    /// How many bytes of payload, uncompressed.
+    pub bytes: u64,
+}
+
+impl Tally {
+    pub(crate) const fn add(&mut self, bytes: usize) {
+        self.messages = self.messages.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(bytes as u64);
+    }
+
+    const fn minus(self, other: Self) -> Self {
+        Self {
+            messages: self.messages.saturating_sub(other.messages),
+            bytes: self.bytes.saturating_sub(other.bytes),
+        }
+    }
+}
+
+/// What became of the messages of a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Ledger {
+    /// Sent, and provably read by the peer's endpoint: it answered a ping that stood behind them.
+    pub confirmed: Tally,
+    /// Taken by the operating system; nothing proves more.
+    pub handed_over: Tally,
+    /// Accepted by `send`, and not (or not wholly) taken by the operating system.
+    pub unsent: Tally,
+    /// Received, whole and valid, and ready for the application.
+    pub delivered: Tally,
+    /// Received, whole and valid, when the application no longer wanted them.
+    pub discarded: Tally,
+}
+
+/// The running account of a connection.
+#[derive(Debug, Default)]
+pub(crate) struct Account {
+    accepted: Tally,
+    /// Cumulative: includes what was confirmed.
+    handed_over: Tally,
+    confirmed: Tally,
+    pub(crate) delivered: Tally,
+    pub(crate) discarded: Tally,
+    /// Messages between handed over and confirmed, if they are kept.
+    kept: VecDeque<Message>,
+    kept_bytes: usize,
+}
+
+impl Account {
+    pub(crate) const fn accept(&mut self, bytes: usize) {
+        self.accepted.add(bytes);
+    }
+
+    /// A further part of a message that was accepted before.
+    pub(crate) const fn accept_part(&mut self, bytes: usize) {
+        self.accepted.bytes = self.accepted.bytes.saturating_add(bytes as u64);
+    }
+
+    /// A message that was ready for the application is no longer wanted.
+    pub(crate) const fn discard_delivered(&mut self, bytes: usize) {
+        self.delivered.messages = self.delivered.messages.saturating_sub(1);
+        self.delivered.bytes = self.delivered.bytes.saturating_sub(bytes as u64);
+        self.discarded.add(bytes);
+    }
+
+    /// The operating system took the last byte of `message`.
+    #[inline]
+    pub(crate) fn hand_over(&mut self, message: Message, unconfirmed: Unconfirmed) {
+        self.hand_over_bytes(message.len());
+        if unconfirmed == Unconfirmed::Kept {
+            self.kept_bytes = self.kept_bytes.saturating_add(message.len());
+            self.kept.push_back(message);
+        }
+    }
+
+    /// The same for a message that was sent by parts, which nobody holds as a whole.
+    pub(crate) const fn hand_over_bytes(&mut self, bytes: usize) {
+        self.handed_over.add(bytes);
+    }
+
+    /// How far a ping that is written now stands in the account.
+    pub(crate) const fn position(&self) -> Tally {
+        self.handed_over
+    }
+
+    /// The peer answered a ping that stood at `position`.
+    pub(crate) fn confirm(&mut self, position: Tally) {
+        let newly = position.minus(self.confirmed);
+        for _ in 0..newly.messages {
+            let Some(message) = self.kept.pop_front() else { break };
+            self.kept_bytes = self.kept_bytes.saturating_sub(message.len());
+        }
+        if position.messages > self.confirmed.messages {
+            self.confirmed = position;
+        }
+    }
+
+    /// Bytes kept until they are confirmed.
+    pub(crate) const fn kept_bytes(&self) -> usize {
+        self.kept_bytes
+    }
+
+    pub(crate) fn take_kept(&mut self) -> Vec<Message> {
+        self.kept_bytes = 0;
+        std::mem::take(&mut self.kept).into()
+    }
+
+    pub(crate) const fn ledger(&self) -> Ledger {
+        Ledger {
+            confirmed: self.confirmed,
+            handed_over: self.handed_over.minus(self.confirmed),
+            unsent: self.accepted.minus(self.handed_over),
+            delivered: self.delivered,
+            discarded: self.discarded,
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! Frames on their way out: the one place where outgoing bytes wait.
+//!
+//! Lends slices and is told how many bytes were taken, so that a driver that is cancelled in
+//! mid-write loses nothing and tears no frame. Control frames go between data frames, never into
+//! one. Knows what each frame completes, so that the ledger claims nothing that did not leave.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+use bytes::Bytes;
+
+use crate::control::{ControlLane, Meaning, masks_copy};
+use crate::header::Header;
+use crate::keepalive::PingId;
+use crate::masks::Masks;
+use crate::message::Message;
+
+#[derive(Default)]
+pub(crate) struct Output {
+    /// Data frames in wire form, oldest first; `tail` stands behind them.
+    chunks: VecDeque<Bytes>,
+    /// Small frames, side by side.
+    tail: Vec<u8>,
+    /// How many bytes of the first chunk (or of the tail, if there is none) are written.
+    front: usize,
+    /// Data frames that are not wholly written, oldest first.
+    frames: VecDeque<Frame>,
+    /// Position in the stream of data frames behind the last one, behind the last byte written, and
+    /// behind the last frame that was wholly written.
+    end: u64,
+    written: u64,
+    boundary: u64,
+    pub(crate) control: ControlLane,
+}
+
+struct Frame {
+    end: u64,
+    completes: Completes,
+}
+
+/// What is complete when a frame is wholly written.
+#[derive(Debug)]
+pub(crate) enum Completes {
+    /// Nothing yet: a fragment.
+    Nothing,
+    Message(Message),
+    /// A message that was sent by parts, of so many bytes.
+    Streamed(usize),
+    Ping(PingId),
+    Farewell,
+}
+
+/// Slices of output, in order, lent to a driver.
+#[derive(Debug)]
+pub struct Lent<'a> {
+    slices: [IoSlice<'a>; MAX_SLICES],
+    count: usize,
+}
+
+impl<'a> Lent<'a> {
+    fn new() -> Self {
+        Self { slices: [IoSlice::new(&[]); MAX_SLICES], count: 0 }
+    }
+
+    #[inline]
+    fn push(&mut self, bytes: &'a [u8]) {
+        if !bytes.is_empty()
+            && let Some(slot) = self.slices.get_mut(self.count)
+        {
+            *slot = IoSlice::new(bytes);
+            self.count = self.count.saturating_add(1);
+        }
+    }
+
+    /// The slices, for a vectored write. Never empty when lent.
+    pub fn as_slices(&self) -> &[IoSlice<'a>] {
+        self.slices.get(..self.count).unwrap_or_default()
+    }
+
+    /// A copy of the bytes in one piece, for tests and for transports without vectored writes.
+    pub fn to_vec(&self) -> Vec<u8> {
+        self.as_slices().iter().flat_map(|slice| slice.iter().copied()).collect()
+    }
+
+    /// How many bytes are lent.
+    pub fn len(&self) -> usize {
+        self.as_slices().iter().map(|slice| slice.len()).sum()
+    }
+
+    /// Whether nothing is lent.
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+}
+
+impl Output {
+    /// Bytes of data frames that are not written yet.
+    #[inline]
+    pub(crate) const fn waiting(&self) -> u64 {
+        self.end.saturating_sub(self.written)
+    }
+
+    #[inline]
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.waiting() == 0 && self.control.is_empty()
+    }
+
+    /// Appends a data frame. Payloads that are large, and that need no mask, are not copied.
+    #[inline]
+    pub(crate) fn put(&mut self, header: Header, payload: &Bytes, completes: Completes) {
+        self.put_bytes(header, payload);
+        self.frames.push_back(Frame { end: self.end, completes });
+    }
+
+    /// Appends a message that goes in one frame and is not compressed.
+    #[inline]
+    pub(crate) fn put_message(&mut self, header: Header, message: Message) {
+        self.put_bytes(header, message.payload());
+        self.frames.push_back(Frame { end: self.end, completes: Completes::Message(message) });
+    }
+
+    #[inline]
+    fn put_bytes(&mut self, header: Header, payload: &Bytes) {
+        let encoded = header.encode();
+        self.tail.extend_from_slice(encoded.as_bytes());
+        if payload.len() <= COPIED {
+            masks_copy(header.mask, payload, &mut self.tail);
+        } else {
+            self.put_large(header, payload);
+        }
+        let size = encoded.as_bytes().len() as u64;
+        self.end = self.end.saturating_add(size).saturating_add(header.len);
+    }
+
+    /// Appends frames that are in wire form already.
+    pub(crate) fn put_wire(&mut self, completes: Completes, write: impl FnOnce(&mut Vec<u8>)) {
+        let before = self.tail.len();
+        write(&mut self.tail);
+        let size = self.tail.len().saturating_sub(before);
+        self.end = self.end.saturating_add(size as u64);
+        self.frames.push_back(Frame { end: self.end, completes });
+    }
+
+    fn put_large(&mut self, header: Header, shared: &Bytes) {
+        let payload = if header.mask.is_some() {
+            let mut masked = Vec::with_capacity(shared.len());
+            masks_copy(header.mask, shared, &mut masked);
+            Bytes::from(masked)
+        } else {
+            shared.clone()
+        };
+        self.chunks.push_back(Bytes::from(std::mem::take(&mut self.tail)));
+        self.chunks.push_back(payload);
+    }
+
+    /// The next bytes to write: the rest of a frame in progress, then what the control lane has,
+    /// then further data.
+    pub(crate) fn lend(&mut self, masks: &mut Masks) -> Lent<'_> {
+        if !self.control.is_empty() {
+            self.control.stage(masks);
+        }
+        let mut lent = Lent::new();
+        let mut unfinished = if self.control.is_mid_frame() { 0 } else { self.unfinished() };
+        let staged = self.control.staged();
+        let mut skip = self.front;
+        let mut staged_done = staged.is_empty();
+        for chunk in self.chunks.iter().map(Bytes::as_ref).chain([self.tail.as_slice()]) {
+            let rest = chunk.get(skip..).unwrap_or_default();
+            skip = 0;
+            if staged_done {
+                lent.push(rest);
+                continue;
+            }
+            let (before, after) = rest.split_at(unfinished.min(rest.len()));
+            lent.push(before);
+            unfinished = unfinished.saturating_sub(before.len());
+            if unfinished == 0 {
+                lent.push(staged);
+                staged_done = true;
+            }
+            lent.push(after);
+        }
+        lent
+    }
+
+    /// Of the lent bytes, the first `count` were written: takes account of those up to the next
+    /// change of lane, and returns how many they are. To be called until all are taken; what they
+    /// completed is to be asked for each time, so that it comes in the order of the wire.
+    #[inline]
+    pub(crate) fn wrote(&mut self, count: usize) -> usize {
+        let staged = self.control.staged().len();
+        if staged == 0 {
+            self.wrote_data(count);
+            return count;
+        }
+        let before = if self.control.is_mid_frame() { 0 } else { self.unfinished().min(count) };
+        if before > 0 {
+            self.wrote_data(before);
+            return before;
+        }
+        let staged = staged.min(count);
+        self.control.wrote(staged);
+        staged
+    }
+
+    /// Whether our close frame, among the data, is partly written.
+    pub(crate) fn is_mid_farewell(&self) -> bool {
+        self.unfinished() > 0
+            && self.frames.front().is_some_and(|f| matches!(f.completes, Completes::Farewell))
+    }
+
+    /// The next data frame that was wholly written, as what it completes.
+    #[inline]
+    pub(crate) fn completed(&mut self) -> Option<Completes> {
+        let frame = self.frames.front()?;
+        if frame.end > self.written {
+            return None;
+        }
+        let frame = self.frames.pop_front()?;
+        self.boundary = frame.end;
+        Some(frame.completes)
+    }
+
+    /// The next control frame of meaning that was wholly written.
+    pub(crate) fn completed_control(&mut self) -> Option<Meaning> {
+        let meaning = self.control.completed();
+        if meaning.is_none() {
+            self.control.release();
+        }
+        meaning
+    }
+
+    /// Forgets all data frames but the rest of one that is partly written; gives the messages that
+    /// did not leave, oldest first. What is in progress still has to be finished before a control
+    /// frame can follow.
+    pub(crate) fn retire(&mut self) -> Vec<Message> {
+        let keep = self.unfinished();
+        let mut rest = Vec::new();
+        let mut skip = self.front;
+        for chunk in self.chunks.iter().map(Bytes::as_ref).chain([self.tail.as_slice()]) {
+            let missing = keep.saturating_sub(rest.len());
+            let chunk = chunk.get(skip..).unwrap_or_default();
+            skip = 0;
+            rest.extend(chunk.iter().take(missing));
+        }
+        let mut frames = std::mem::take(&mut self.frames);
+        if keep > 0 {
+            self.frames.extend(frames.pop_front());
+        }
+        self.end = self.written.saturating_add(keep as u64);
+        self.chunks = VecDeque::new();
+        self.tail = rest;
+        self.front = 0;
+        messages(frames)
+    }
+
+    /// All messages that did not leave wholly; the output is empty and useless afterwards.
+    pub(crate) fn take_unsent(&mut self) -> Vec<Message> {
+        let frames = std::mem::take(&mut self.frames);
+        self.chunks = VecDeque::new();
+        self.tail = Vec::new();
+        (self.front, self.end) = (0, self.written);
+        self.control = ControlLane::default();
+        messages(frames)
+    }
+
+    /// Gives back memory that traffic had needed.
+    pub(crate) fn shrink(&mut self) {
+        if self.waiting() == 0 {
+            self.tail = Vec::new();
+            self.chunks = VecDeque::new();
+            self.frames = VecDeque::new();
+        }
+    }
+
+    /// Bytes of the data frame that is partly written.
+    fn unfinished(&self) -> usize {
+        match self.frames.front() {
+            Some(frame) if self.written > self.boundary => {
+                usize::try_from(frame.end.saturating_sub(self.written)).unwrap_or(usize::MAX)
+            }
+            _ => 0,
+        }
+    }
+
+    #[inline]
+    fn wrote_data(&mut self, count: usize) {
+        self.written = self.written.saturating_add(count as u64).min(self.end);
+        self.front = self.front.saturating_add(count);
+        while let Some(chunk) = self.chunks.front()
+            && self.front >= chunk.len()
+        {
+            self.front = self.front.saturating_sub(chunk.len());
+            self.chunks.pop_front();
+        }
+        if self.written == self.end {
+            self.front = 0;
+            if self.tail.capacity() > KEPT {
+                self.tail = Vec::new();
+            }
+            self.tail.clear();
+        }
+    }
+}
+
+fn messages(frames: VecDeque<Frame>) -> Vec<Message> {
+    let completes = frames.into_iter().map(|frame| frame.completes);
+    completes
+        .filter_map(|completes| match completes {
+            Completes::Message(message) => Some(message),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Payloads up to this size are copied behind their header; larger ones are sent where they stand.
+const COPIED: usize = 2048;
+
+/// How much room for small frames is kept when all is written.
+const KEPT: usize = 16 << 10;
+
+/// The most slices that are lent at once.
+const MAX_SLICES: usize = 16;

@@ -1,0 +1,94 @@
+//! The deadlines of one connection: set by the rooms that wait, read by `poll_timeout`.
+//!
+//! Holds instants, asks for none. Durations come from `Config`.
+
+use std::time::Instant;
+
+/// What a connection may be waiting for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Timer {
+    /// The next keepalive ping is due.
+    Ping,
+    /// A silent peer is declared dead.
+    Pong,
+    /// Nothing but silence on both sides for too long.
+    Idle,
+    /// Bytes wait to be written and make no progress.
+    Write,
+    /// The closing takes too long.
+    Closing,
+}
+
+impl Timer {
+    const ALL: [Self; 5] = [Self::Closing, Self::Write, Self::Pong, Self::Idle, Self::Ping];
+
+    /// What a record calls it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Ping => "ping",
+            Self::Pong => "pong",
+            Self::Idle => "idle",
+            Self::Write => "write",
+            Self::Closing => "closing",
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Timers {
+    ping: Option<Instant>,
+    pong: Option<Instant>,
+    idle: Option<Instant>,
+    write: Option<Instant>,
+    closing: Option<Instant>,
+}
+
+impl Timers {
+    pub(crate) fn set(&mut self, timer: Timer, at: Option<Instant>) {
+        *self.slot(timer) = at;
+    }
+
+    /// Sets a deadline that is only ever armed once: a later one does not move it.
+    pub(crate) fn set_once(&mut self, timer: Timer, at: Instant) {
+        let slot = self.slot(timer);
+        *slot = Some(slot.map_or(at, |set| set.min(at)));
+    }
+
+    pub(crate) const fn get(&self, timer: Timer) -> Option<Instant> {
+        match timer {
+            Timer::Ping => self.ping,
+            Timer::Pong => self.pong,
+            Timer::Idle => self.idle,
+            Timer::Write => self.write,
+            Timer::Closing => self.closing,
+        }
+    }
+
+    /// The soonest deadline.
+    pub(crate) fn soonest(&self) -> Option<Instant> {
+        Timer::ALL.into_iter().filter_map(|timer| self.get(timer)).min()
+    }
+
+    /// Takes one timer that is due, with its deadline; the closing's first, then the others that
+    /// end a connection.
+    pub(crate) fn take_due(&mut self, now: Instant) -> Option<(Timer, Instant)> {
+        let due = |timer| Some((timer, self.get(timer).filter(|&at| at <= now)?));
+        let (timer, at) = Timer::ALL.into_iter().find_map(due)?;
+        self.set(timer, None);
+        Some((timer, at))
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    const fn slot(&mut self, timer: Timer) -> &mut Option<Instant> {
+        match timer {
+            Timer::Ping => &mut self.ping,
+            Timer::Pong => &mut self.pong,
+            Timer::Idle => &mut self.idle,
+            Timer::Write => &mut self.write,
+            Timer::Closing => &mut self.closing,
+        }
+    }
+}
