@@ -1,0 +1,373 @@
+//! What the handles and the pump of one connection share: the core, its transport, and who waits.
+//!
+//! Reads and writes when asked to, hands the results to the core, and does what the core says.
+//! Decides nothing about the protocol: when to read, what to write, how long to wait and how it
+//! ended are questions to the core.
+
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Instant;
+
+use lastword_proto::{
+    Agreement, Config, Connection, Ending, Event, Operation, OurSide, Transmit, TransportError,
+};
+use tokio::io::ReadBuf;
+use tokio::sync::Notify;
+
+use crate::opening::Opening;
+use crate::transport::{Addresses, Transport};
+
+pub(crate) struct Shared {
+    inner: Mutex<Inner>,
+    pub(crate) wakes: Arc<Wakes>,
+    /// There is room to send, a ping was answered, or it is over: whoever waits looks again.
+    pub(crate) changed: Notify,
+    /// Set while the task of the pump is at work and will write what was accepted before it rests:
+    /// a send needs not wake it.
+    pub(crate) attended: AtomicBool,
+    /// Who takes note when the last handle goes away: the server (which knows how its handler
+    /// ended), or the pump.
+    pub(crate) keeper: Keeper,
+    pub(crate) abandoned: AtomicBool,
+    pub(crate) opening: Opening,
+    span: tracing::Span,
+}
+
+/// Who decides what it means that the last handle is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keeper {
+    Server,
+    Pump,
+}
+
+/// The core and its transport. Everything here happens under one lock, which is never held across
+/// an await.
+pub(crate) struct Inner {
+    pub(crate) connection: Connection,
+    transport: Option<Box<dyn Transport>>,
+    waker: Waker,
+    /// Whether written bytes may still be in a buffer of the transport (TLS).
+    unflushed: bool,
+    /// Whether a sender found no room.
+    pub(crate) crowded: bool,
+    /// While a batch is open, sends do not write.
+    pub(crate) batches: usize,
+    /// Until when the pump sleeps.
+    armed: Option<Instant>,
+}
+
+/// What the transport wakes: whoever receives, and the pump.
+#[derive(Default)]
+pub(crate) struct Wakes {
+    pub(crate) receiver: Slot,
+    pub(crate) pump: Slot,
+}
+
+/// Holds the waker of whoever waits.
+#[derive(Default)]
+pub(crate) struct Slot(Mutex<Option<Waker>>);
+
+impl Slot {
+    pub(crate) fn register(&self, waker: &Waker) {
+        let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *slot {
+            Some(known) => known.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+    }
+
+    /// Wakes whoever waits, unless it is the same task as `other`.
+    fn wake(&self) {
+        let waker = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.receiver.wake();
+        self.pump.wake();
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(
+        transport: Box<dyn Transport>,
+        agreement: Agreement,
+        addresses: Addresses,
+        config: Arc<Config>,
+        keeper: Keeper,
+    ) -> Arc<Self> {
+        let connection = Connection::new(&agreement, config, crate::seed::fresh(), now());
+        let wakes = Arc::new(Wakes::default());
+        let waker = Waker::from(Arc::clone(&wakes));
+        let span = tracing::info_span!(
+            "websocket",
+            role = ?agreement.role,
+            peer = addresses.peer.map(tracing::field::display),
+        );
+        Arc::new(Self {
+            inner: Mutex::new(Inner {
+                connection,
+                transport: Some(transport),
+                waker,
+                unflushed: false,
+                crowded: false,
+                batches: 0,
+                armed: None,
+            }),
+            wakes,
+            changed: Notify::new(),
+            attended: AtomicBool::new(false),
+            keeper,
+            abandoned: AtomicBool::new(false),
+            opening: Opening::new(agreement, addresses),
+            span,
+        })
+    }
+
+    /// A panic elsewhere leaves the core whole: its calls are total, and none is half made.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next event for the application; reads when none waits.
+    pub(crate) fn poll_event(&self, cx: &mut Context<'_>) -> Poll<Event> {
+        let mut inner = self.lock();
+        loop {
+            if let Some(event) = inner.connection.poll_event() {
+                return Poll::Ready(event);
+            }
+            // What was held back while a batch of messages was worked off leaves before we wait.
+            inner.write();
+            self.wakes.receiver.register(cx.waker());
+            let progress = inner.read();
+            self.tell(&mut inner);
+            if progress == Progress::Blocked && !inner.connection.has_events() {
+                self.rearm(&inner);
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// One turn of the pump: reads, writes and keeps the deadlines. Returns when to come again, or
+    /// the ending.
+    pub(crate) fn turn(&self) -> Turn {
+        let mut inner = self.lock();
+        loop {
+            inner.write();
+            let read = inner.read();
+            inner.write();
+            if read == Progress::Made {
+                continue;
+            }
+            let Some(deadline) = inner.connection.poll_timeout() else { break };
+            let now = now();
+            if deadline > now {
+                break;
+            }
+            inner.connection.handle_timeout(now);
+        }
+        self.tell(&mut inner);
+        if inner.connection.has_events() {
+            self.wakes.receiver.wake();
+        }
+        if let Some(ending) = inner.connection.ending() {
+            return Turn::Over(Arc::clone(ending));
+        }
+        inner.armed = inner.connection.poll_timeout();
+        Turn::Wait(inner.armed)
+    }
+
+    /// After the application asked for something: writes it now, or leaves it to whoever will.
+    pub(crate) fn after_request(&self, inner: &mut Inner, writing: Writing) {
+        match writing {
+            Writing::Now => inner.write(),
+            // More messages are being worked off, or a batch is open: one write for all. Somebody
+            // has to remember it: the task of the pump.
+            Writing::Corked if self.attended.load(Ordering::Relaxed) => {}
+            Writing::Corked => self.wakes.pump.wake(),
+        }
+        self.tell(inner);
+        self.rearm(inner);
+    }
+
+    /// Wakes the pump if it sleeps past the next deadline.
+    fn rearm(&self, inner: &Inner) {
+        let due = inner.connection.poll_timeout();
+        let later = match (due, inner.armed) {
+            (Some(due), Some(armed)) => due < armed,
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        if (later || inner.connection.ending().is_some()) && !self.attended.load(Ordering::Relaxed)
+        {
+            self.wakes.pump.wake();
+        }
+    }
+
+    /// Tells those who wait what has changed, and lets go of a transport that is over.
+    fn tell(&self, inner: &mut Inner) {
+        if let Some(ending) = inner.connection.ending().map(Arc::clone) {
+            if let Some(transport) = inner.transport.take() {
+                if ending.transport.ours == OurSide::Aborted {
+                    transport.abandon();
+                }
+                drop(transport);
+                self.log(&ending);
+                self.changed.notify_waiters();
+                self.wakes.receiver.wake();
+                self.wakes.pump.wake();
+            }
+            return;
+        }
+        if inner.crowded && inner.connection.has_room() {
+            inner.crowded = false;
+            self.changed.notify_waiters();
+        }
+        if inner.connection.take_news() {
+            self.changed.notify_waiters();
+        }
+    }
+
+    fn log(&self, ending: &Ending) {
+        tracing::info!(
+            parent: &self.span,
+            clean = ending.is_clean(),
+            code = ending.code(),
+            cause = %ending.cause,
+            confirmed = ending.ledger.confirmed.messages,
+            handed_over = ending.ledger.handed_over.messages,
+            unsent = ending.ledger.unsent.messages,
+            received = ending.ledger.delivered.messages,
+            "{ending}"
+        );
+    }
+}
+
+/// What a turn of the pump came to.
+pub(crate) enum Turn {
+    Wait(Option<Instant>),
+    Over(Arc<Ending>),
+}
+
+/// Whether accepted bytes are written at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Writing {
+    Now,
+    Corked,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    Made,
+    Blocked,
+}
+
+impl Inner {
+    /// Whether what is accepted now may wait for more: while received messages are being worked
+    /// off, their answers leave together.
+    pub(crate) fn writing(&self) -> Writing {
+        let working_off = self.connection.has_events() && self.connection.has_room();
+        if working_off || self.batches > 0 { Writing::Corked } else { Writing::Now }
+    }
+
+    /// Reads once, if the core wants it: as much as is there, up to the size of the scratch.
+    fn read(&mut self) -> Progress {
+        let Self { connection, transport: Some(transport), waker, .. } = self else {
+            return Progress::Blocked;
+        };
+        if !connection.wants_read() {
+            return Progress::Blocked;
+        }
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut buffer = ReadBuf::new(scratch);
+            let mut cx = Context::from_waker(waker);
+            match Pin::new(transport).poll_read(&mut cx, &mut buffer) {
+                Poll::Pending => return Progress::Blocked,
+                Poll::Ready(Ok(())) if buffer.filled().is_empty() => connection.receive_eof(now()),
+                Poll::Ready(Ok(())) => connection.receive(buffer.filled_mut(), now()),
+                Poll::Ready(Err(error)) => {
+                    connection.transport_error(TransportError::new(Operation::Read, &error), now());
+                }
+            }
+            if connection.ending().is_some() { Progress::Blocked } else { Progress::Made }
+        })
+    }
+
+    /// Writes all that the core lends and the transport takes.
+    pub(crate) fn write(&mut self) {
+        let Self { connection, transport: Some(transport), waker, unflushed, .. } = self else {
+            return;
+        };
+        let mut transport = Pin::new(transport);
+        let mut cx = Context::from_waker(waker);
+        let failed = |connection: &mut Connection, operation, error: &std::io::Error| {
+            connection.transport_error(TransportError::new(operation, error), now());
+        };
+        loop {
+            match connection.poll_transmit() {
+                Transmit::Bytes(lent) => {
+                    let written = match lent.as_slices() {
+                        [one] => transport.as_mut().poll_write(&mut cx, one),
+                        many => transport.as_mut().poll_write_vectored(&mut cx, many),
+                    };
+                    match written {
+                        Poll::Ready(Ok(0)) => {
+                            let error = std::io::ErrorKind::WriteZero.into();
+                            failed(connection, Operation::Write, &error);
+                        }
+                        Poll::Ready(Ok(count)) => {
+                            *unflushed = true;
+                            connection.wrote(count, now());
+                        }
+                        Poll::Ready(Err(error)) => failed(connection, Operation::Write, &error),
+                        Poll::Pending => return connection.wrote(0, now()),
+                    }
+                }
+                Transmit::Finish | Transmit::Idle if *unflushed => {
+                    match transport.as_mut().poll_flush(&mut cx) {
+                        Poll::Ready(Ok(())) => *unflushed = false,
+                        Poll::Ready(Err(error)) => {
+                            *unflushed = false;
+                            failed(connection, Operation::Flush, &error);
+                        }
+                        Poll::Pending => return,
+                    }
+                }
+                Transmit::Finish => match transport.as_mut().poll_shutdown(&mut cx) {
+                    Poll::Ready(result) => {
+                        connection.finished();
+                        if let Err(error) = result {
+                            failed(connection, Operation::Shutdown, &error);
+                        }
+                    }
+                    Poll::Pending => return,
+                },
+                Transmit::Idle => return,
+            }
+        }
+    }
+}
+
+/// The one place where this crate asks what time it is.
+pub(crate) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+thread_local! {
+    /// Where bytes are read to: one block for each thread, none for each connection.
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH_SIZE].into());
+}
+
+/// Larger than what usually waits, so that one read fetches all of it.
+const SCRATCH_SIZE: usize = 64 << 10;
