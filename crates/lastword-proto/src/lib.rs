@@ -33,6 +33,7 @@ mod decoder;
 mod deflate;
 mod encoder;
 mod event;
+pub mod handshake;
 mod header;
 mod keepalive;
 mod ledger;

@@ -1,0 +1,29 @@
+//! The key of a handshake and the proof that the server read it (RFC 6455 sections 4.1, 4.2.2).
+
+use data_encoding::BASE64;
+
+/// What the server appends to the key before hashing (section 1.3).
+const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// The `Sec-WebSocket-Key` for 16 random bytes.
+pub fn new_key(nonce: [u8; 16]) -> String {
+    BASE64.encode(&nonce)
+}
+
+/// The `Sec-WebSocket-Accept` that answers a key.
+///
+/// ```
+/// use lastword_proto::handshake::accept_key;
+/// assert_eq!(accept_key("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+/// ```
+pub fn accept_key(key: &str) -> String {
+    let mut hash = sha1_smol::Sha1::new();
+    hash.update(key.as_bytes());
+    hash.update(GUID);
+    BASE64.encode(&hash.digest().bytes())
+}
+
+/// Whether a key is the base64 of 16 bytes.
+pub(super) fn is_valid(key: &str) -> bool {
+    BASE64.decode(key.as_bytes()).is_ok_and(|nonce| nonce.len() == 16)
+}
