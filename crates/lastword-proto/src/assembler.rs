@@ -100,7 +100,7 @@ impl Assembler {
                     if last { deflate.finish_message(buffer, limit) } else { Ok(()) }
                 });
                 inflated.map_err(|e| match e {
-                    InflateError::TooBig { .. } => {
+                    InflateError::TooBig => {
                         Violation::InflatedTooBig { limit: config.max_message_size }
                     }
                     InflateError::Broken => Violation::BrokenDeflate,

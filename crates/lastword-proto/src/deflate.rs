@@ -1,42 +1,292 @@
-//! stub
-use crate::{agreement::DeflateAgreement, config::DeflateConfig, encoder::Compression, wire::Role};
+//! Compressed messages, both ways (permessage-deflate, RFC 7692 section 7.2).
+//!
+//! Plain bytes in and compressed ones out, or the reverse, a message at a time or piece by piece.
+//! Nothing is allocated before it is needed; what comes out of a peer's bytes is bounded, in memory
+//! too. Refuses to know frames, and how the parameters were agreed on.
+//!
+//! The backend is `zlib-rs` itself, not a crate that chooses one by its features, so that no other
+//! crate in a build can switch it. `cargo bench -p lastword-proto --bench deflate_backend` shows why
+//! it was chosen.
+
 use bytes::BytesMut;
-pub(crate) struct Deflate;
-#[derive(PartialEq)]
+use zlib_rs::{DeflateConfig as Parameters, DeflateFlush, InflateFlush, Method, Status, Strategy};
+
+use crate::agreement::{ContextTakeover, DeflateAgreement, DeflateDirection};
+use crate::config::DeflateConfig;
+use crate::encoder::Compression;
+use crate::wire::Role;
+
+pub(crate) struct Deflate {
+    outgoing: Outgoing,
+    incoming: Incoming,
+}
+
+/// Whether a message was compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Compressed {
     Yes,
     No,
 }
+
+/// Whether a part is the last of its message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Position {
+    Middle,
+    Last,
+}
+
+/// Why a compressed message cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InflateError {
-    TooBig {
-        #[allow(dead_code)]
-        limit: usize,
-    },
+    /// It grows beyond the limit.
+    TooBig,
+    /// It is not a deflate stream.
     Broken,
 }
+
 impl Deflate {
-    pub(crate) fn new(_: Role, _: DeflateAgreement, _: &DeflateConfig) -> Self {
-        Self
+    pub(crate) fn new(role: Role, agreement: DeflateAgreement, config: &DeflateConfig) -> Self {
+        let (own, peer) = match role {
+            Role::Client => (agreement.client, agreement.server),
+            Role::Server => (agreement.server, agreement.client),
+        };
+        Self { outgoing: Outgoing::new(own, config), incoming: Incoming::new(peer) }
     }
-    pub(crate) fn compress(&mut self, _: &[u8], _: Compression, _: &mut Vec<u8>) -> Compressed {
-        Compressed::No
+
+    /// Appends the compressed form of a whole message to `out`, if it is worth it.
+    pub(crate) fn compress(
+        &mut self,
+        payload: &[u8],
+        compression: Compression,
+        out: &mut Vec<u8>,
+    ) -> Compressed {
+        self.outgoing.compress(payload, compression, out)
     }
-    pub(crate) fn compress_part(&mut self, p: &[u8], _: bool, out: &mut Vec<u8>) {
-        out.extend_from_slice(p);
+
+    /// Appends the compressed form of a part of a message.
+    pub(crate) fn compress_part(&mut self, part: &[u8], position: Position, out: &mut Vec<u8>) {
+        self.outgoing.compress_part(part, position, out);
     }
+
+    /// Appends the plain form of a piece of a message to `out`, which never holds more than `limit`
+    /// bytes.
     pub(crate) fn inflate(
         &mut self,
-        _: &[u8],
-        _: &mut BytesMut,
+        piece: &[u8],
+        out: &mut BytesMut,
         limit: usize,
     ) -> Result<(), InflateError> {
-        if limit == 0 { Err(InflateError::TooBig { limit }) } else { Err(InflateError::Broken) }
+        self.incoming.inflate(piece, out, limit)
     }
+
+    /// The message ends here.
     pub(crate) fn finish_message(
         &mut self,
-        _: &mut BytesMut,
-        _: usize,
+        out: &mut BytesMut,
+        limit: usize,
     ) -> Result<(), InflateError> {
-        Ok(())
+        self.incoming.finish(out, limit)
     }
 }
+
+struct Outgoing {
+    parameters: Parameters,
+    takeover: ContextTakeover,
+    threshold: usize,
+    /// Made for the first message that is compressed.
+    codec: Option<zlib_rs::Deflate>,
+}
+
+impl Outgoing {
+    fn new(direction: DeflateDirection, config: &DeflateConfig) -> Self {
+        let threshold = match direction.takeover {
+            ContextTakeover::Kept => config.threshold,
+            // Alone, a small message does not shrink, and each costs a reset.
+            ContextTakeover::None => config.threshold.max(WORTH_ALONE),
+        };
+        let parameters = Parameters {
+            level: i32::from(config.level.clamp(1, 9)),
+            method: Method::Deflated,
+            window_bits: -i32::from(direction.window_bits.clamp(9, 15)),
+            mem_level: i32::from(config.memory_level.clamp(1, 9)),
+            strategy: Strategy::Default,
+        };
+        Self { parameters, takeover: direction.takeover, threshold, codec: None }
+    }
+
+    fn compress(
+        &mut self,
+        payload: &[u8],
+        compression: Compression,
+        out: &mut Vec<u8>,
+    ) -> Compressed {
+        match compression {
+            Compression::Never => return Compressed::No,
+            Compression::Auto if payload.len() < self.threshold => return Compressed::No,
+            Compression::Auto | Compression::Always => {}
+        }
+        let start = out.len();
+        self.compress_part(payload, Position::Last, out);
+        let grew = out.len().saturating_sub(start) >= payload.len();
+        if grew && self.takeover == ContextTakeover::None && compression == Compression::Auto {
+            // Nothing of it is remembered: the message may as well go as it is.
+            out.truncate(start);
+            return Compressed::No;
+        }
+        Compressed::Yes
+    }
+
+    fn compress_part(&mut self, part: &[u8], position: Position, out: &mut Vec<u8>) {
+        if part.is_empty() {
+            // A flush right behind another gives nothing at all; the first byte of an empty block
+            // is what stands for nothing (RFC 7692 section 7.2.3.6).
+            match position {
+                Position::Last => out.push(0),
+                Position::Middle => {}
+            }
+            return;
+        }
+        let codec =
+            self.codec.get_or_insert_with(|| zlib_rs::Deflate::new_with_config(self.parameters));
+        let mut rest = part;
+        let mut step = (part.len() / 2).clamp(64, MAX_STEP);
+        loop {
+            let start = out.len();
+            out.resize(start.saturating_add(step), 0);
+            let (read, written) = (codec.total_in(), codec.total_out());
+            let room = out.get_mut(start..).unwrap_or_default();
+            let status = codec.compress(rest, room, DeflateFlush::SyncFlush);
+            let read = usize::try_from(codec.total_in().wrapping_sub(read)).unwrap_or(0);
+            let written = usize::try_from(codec.total_out().wrapping_sub(written)).unwrap_or(0);
+            out.truncate(start.saturating_add(written));
+            rest = rest.get(read..).unwrap_or_default();
+            // Room left over says that all is flushed; an error, that there is nothing to flush.
+            if written < step || status.is_err() {
+                break;
+            }
+            step = step.saturating_mul(2).min(MAX_STEP);
+        }
+        if position == Position::Last {
+            if out.ends_with(&TAIL) {
+                out.truncate(out.len().saturating_sub(TAIL.len()));
+            }
+            if self.takeover == ContextTakeover::None {
+                codec.reset();
+            }
+        }
+    }
+}
+
+struct Incoming {
+    takeover: ContextTakeover,
+    /// Made for the first compressed message that comes.
+    codec: Option<Box<zlib_rs::Inflate>>,
+    at: Standing,
+}
+
+/// Where in a message the incoming stream stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// No byte of it has come.
+    Start,
+    Inside,
+    /// Behind a final block: what follows, if anything, is a new stream.
+    BehindFinal,
+}
+
+impl Incoming {
+    const fn new(direction: DeflateDirection) -> Self {
+        Self { takeover: direction.takeover, codec: None, at: Standing::Start }
+    }
+
+    fn inflate(
+        &mut self,
+        piece: &[u8],
+        out: &mut BytesMut,
+        limit: usize,
+    ) -> Result<(), InflateError> {
+        let mut rest = piece;
+        while !rest.is_empty() {
+            rest = self.run(rest, out, limit)?;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, out: &mut BytesMut, limit: usize) -> Result<(), InflateError> {
+        // The sender took the tail of its last block off (RFC 7692 section 7.2.1). A message of no
+        // bytes at all has no block, and one that ends with a final block needs no tail.
+        if self.at == Standing::Inside {
+            self.inflate(&TAIL, out, limit)?;
+        }
+        self.at = Standing::Start;
+        if let (ContextTakeover::None, Some(codec)) = (self.takeover, &mut self.codec) {
+            codec.reset(false);
+        }
+        Ok(())
+    }
+
+    /// Inflates until the piece is used up, or a final block ends; gives what is left of it.
+    fn run<'a>(
+        &mut self,
+        piece: &'a [u8],
+        out: &mut BytesMut,
+        limit: usize,
+    ) -> Result<&'a [u8], InflateError> {
+        // A larger window than the sender's reads its stream as well.
+        let codec = self.codec.get_or_insert_with(|| Box::new(zlib_rs::Inflate::new(false, 15)));
+        let mut rest = piece;
+        let mut step = piece.len().saturating_mul(2).clamp(256, MAX_STEP);
+        loop {
+            self.at = Standing::Inside;
+            let start = out.len();
+            // One byte more than allowed shows that there is more.
+            let room = limit.saturating_sub(start).saturating_add(1).min(step);
+            out.resize(start.saturating_add(room), 0);
+            let (read, written) = (codec.total_in(), codec.total_out());
+            let target = out.get_mut(start..).unwrap_or_default();
+            let status = codec.decompress(rest, target, InflateFlush::SyncFlush);
+            let read = usize::try_from(codec.total_in().wrapping_sub(read)).unwrap_or(0);
+            let written = usize::try_from(codec.total_out().wrapping_sub(written)).unwrap_or(0);
+            out.truncate(start.saturating_add(written));
+            if out.len() > limit {
+                out.truncate(limit);
+                return Err(InflateError::TooBig);
+            }
+            rest = rest.get(read..).unwrap_or_default();
+            match status {
+                Err(_) => return Err(InflateError::Broken),
+                Ok(Status::StreamEnd) => {
+                    self.at = Standing::BehindFinal;
+                    restart(codec, out);
+                    return Ok(rest);
+                }
+                Ok(Status::Ok | Status::BufError) if written < room => {
+                    // Without room left nothing more comes out; with room left, and input, a codec
+                    // that does not move never will.
+                    return if rest.is_empty() { Ok(rest) } else { Err(InflateError::Broken) };
+                }
+                Ok(Status::Ok | Status::BufError) => step = step.saturating_mul(2).min(MAX_STEP),
+            }
+        }
+    }
+}
+
+/// Begins a new stream that still knows what this message brought so far.
+fn restart(codec: &mut zlib_rs::Inflate, so_far: &BytesMut) {
+    codec.reset(false);
+    let window = so_far.len().saturating_sub(1 << 15);
+    // A dictionary that is refused is one that the peer cannot refer to either.
+    let _ = codec.set_dictionary(so_far.get(window..).unwrap_or_default());
+}
+
+/// The end of a flush, which does not go over the wire (RFC 7692 section 7.2.1).
+const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
+
+/// Below this, messages that are compressed alone do not get smaller.
+const WORTH_ALONE: usize = 512;
+
+/// The most by which a buffer grows at once.
+const MAX_STEP: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests;

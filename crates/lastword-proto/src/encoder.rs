@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use crate::config::Config;
 use crate::control::{write_control, write_farewell};
-use crate::deflate::{Compressed, Deflate};
+use crate::deflate::{Compressed, Deflate, Position};
 use crate::header::Header;
 use crate::keepalive::PingId;
 use crate::masks::Masks;
@@ -208,7 +208,8 @@ fn encode_part(part: PartOut, tools: &mut Tools) {
     let payload = match tools.deflate.as_deref_mut() {
         Some(deflate) if part.compressed => {
             let mut wire = Vec::new();
-            deflate.compress_part(&part.payload, part.last, &mut wire);
+            let position = if part.last { Position::Last } else { Position::Middle };
+            deflate.compress_part(&part.payload, position, &mut wire);
             wire.into()
         }
         _ => part.payload,
