@@ -124,6 +124,17 @@ pub enum SendRefused {
     KindChanged(Message),
 }
 
+impl SendRefused {
+    /// The message, or the data of the part, that was not accepted.
+    pub fn into_message(self) -> Message {
+        match self {
+            Self::Closing(message) | Self::Streaming(message) | Self::KindChanged(message) => {
+                message
+            }
+        }
+    }
+}
+
 /// Why our side leaves, other than by a close of the application's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "the ways in which an application goes away")]

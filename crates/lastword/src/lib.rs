@@ -1,1 +1,50 @@
-//! WebSocket on tokio.
+//! WebSocket for Rust, on tokio. **However a connection ends, nothing panics, hangs, leaks or lies,
+//! and you are told exactly how it ended and what became of your messages.**
+//!
+//! A server, and a client:
+//!
+//! ```
+//! # async fn example() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+//! # async fn server() -> std::io::Result<()> {
+//! lastword::serve("127.0.0.1:8765", async |mut ws| {
+//!     while let Some(message) = ws.recv().await? {
+//!         ws.send(message).await?;
+//!     }
+//!     Ok(())
+//! })
+//! .await?;
+//! # Ok(()) }
+//!
+//! let mut ws = lastword::connect("ws://127.0.0.1:8765").await?;
+//! ws.send("hello").await?;
+//! let echo = ws.recv().await?;
+//! let ending = ws.close(lastword::CloseCode::NORMAL, "done").await;
+//! println!("{ending}"); // closed by us: 1000 (normal closure) "done"
+//! # Ok(()) }
+//! ```
+
+mod connect;
+mod error;
+mod opening;
+mod pump;
+mod seed;
+mod serve;
+mod shared;
+mod tls;
+mod transport;
+mod websocket;
+
+pub use connect::{Client, connect};
+pub use error::{AcceptError, ConnectError, Ended, Phase, SendError};
+/// The protocol without I/O, that all of this stands on.
+pub use lastword_proto as proto;
+pub use lastword_proto::handshake::server::{Origins, Refusal, Subprotocols};
+pub use lastword_proto::{
+    Cause, CloseCode, CloseFrame, Config, Cut, Ending, Farewell, First, Ledger, Loss, Message,
+    Role, Tally, TimeOut, Utf8Bytes, Violation,
+};
+pub use opening::Opening;
+pub use serve::{Bound, HandlerError, Outcome, Report, Server, accept, serve};
+/// The TLS that this crate speaks.
+pub use tokio_rustls::rustls;
+pub use websocket::{Batch, Receiver, Sender, WebSocket};

@@ -12,9 +12,10 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
 use lastword_proto::{
-    Agreement, Config, Connection, Ending, Event, Operation, OurSide, Transmit, TransportError,
+    Agreement, Config, Connection, Ending, Event, Operation, OurSide, PingId, Transmit,
+    TransportError,
 };
-use tokio::io::ReadBuf;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
 use crate::opening::Opening;
@@ -57,6 +58,8 @@ pub(crate) struct Inner {
     pub(crate) batches: usize,
     /// Until when the pump sleeps.
     armed: Option<Instant>,
+    /// The newest answered ping that was told of.
+    answered: Option<PingId>,
 }
 
 /// What the transport wakes: whoever receives, and the pump.
@@ -79,8 +82,7 @@ impl Slot {
         }
     }
 
-    /// Wakes whoever waits, unless it is the same task as `other`.
-    fn wake(&self) {
+    pub(crate) fn wake(&self) {
         let waker = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(waker) = waker {
             waker.wake();
@@ -124,6 +126,7 @@ impl Shared {
                 crowded: false,
                 batches: 0,
                 armed: None,
+                answered: None,
             }),
             wakes,
             changed: Notify::new(),
@@ -138,6 +141,15 @@ impl Shared {
     /// A panic elsewhere leaves the core whole: its calls are total, and none is half made.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the last handle has gone away since this was last asked.
+    pub(crate) fn take_abandoned(&self) -> bool {
+        self.abandoned.swap(false, Ordering::AcqRel)
+    }
+
+    pub(crate) fn in_span<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.span.in_scope(work)
     }
 
     /// The next event for the application; reads when none waits.
@@ -234,7 +246,9 @@ impl Shared {
             inner.crowded = false;
             self.changed.notify_waiters();
         }
-        if inner.connection.take_news() {
+        let answered = inner.connection.answered().map(|(id, _)| id);
+        if answered != inner.answered {
+            inner.answered = answered;
             self.changed.notify_waiters();
         }
     }

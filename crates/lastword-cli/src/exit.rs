@@ -1,0 +1,36 @@
+//! Exit codes: a function of how it ended, and of nothing else.
+
+use std::process::ExitCode;
+
+use lastword::{Cause, Ending};
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Closed = 0,
+    NoConnection = 1,
+    ClosedWithError = 3,
+    Lost = 4,
+    Violation = 5,
+    TimedOut = 6,
+    Aborted = 7,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        Self::from(outcome as u8)
+    }
+}
+
+impl From<&Ending> for Outcome {
+    fn from(ending: &Ending) -> Self {
+        match &ending.cause {
+            Cause::TimedOut(_) => Self::TimedOut,
+            Cause::Violation(_) => Self::Violation,
+            Cause::Lost(_) => Self::Lost,
+            _ if !ending.is_clean() => Self::Aborted,
+            _ if matches!(ending.code(), 1000 | 1001 | 1005) => Self::Closed,
+            _ => Self::ClosedWithError,
+        }
+    }
+}

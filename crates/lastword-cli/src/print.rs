@@ -1,0 +1,67 @@
+//! What is printed for people: nothing that a peer controls is printed raw.
+
+use std::error::Error;
+use std::fmt::Write;
+use std::io::{self, IsTerminal};
+
+use lastword::Message;
+use lastword::proto::{Elided, Kind};
+use tracing_subscriber::EnvFilter;
+
+/// A message as one line: text with control characters escaped, binary as hexadecimal.
+pub(crate) fn line(message: &Message) -> String {
+    match message {
+        Message::Text(text) => escape(text),
+        Message::Binary(bytes) => {
+            let content = Elided::new(Kind::Binary, bytes).content();
+            format!("(binary, {} bytes) {content}", bytes.len())
+        }
+    }
+}
+
+/// Escapes what would move the cursor, change colours or ring the bell, or hide what is written.
+pub(crate) fn escape(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character == '\t' || !is_unprintable(character) {
+            line.push(character);
+        } else {
+            let _ = write!(line, "{}", character.escape_default());
+        }
+    }
+    line
+}
+
+fn is_unprintable(character: char) -> bool {
+    // Beside controls: what reorders or hides text on a terminal.
+    character.is_control()
+        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+        || matches!(character, '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+/// An error with all its sources, in one line.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let _ = write!(line, ": {error}");
+        source = error.source();
+    }
+    escape(&line)
+}
+
+/// Sends logs to standard error, as much as was asked for; `LASTWORD_LOG` says more exactly.
+pub(crate) fn log_to_stderr(verbose: u8) {
+    let level = match verbose {
+        0 => "error",
+        1 => "info",
+        2 => "debug",
+        _ => "trace",
+    };
+    let filter = EnvFilter::try_from_env("LASTWORD_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+        .init();
+}

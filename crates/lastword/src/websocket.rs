@@ -1,0 +1,494 @@
+//! The handles of one connection: a [`WebSocket`], or the [`Sender`] and [`Receiver`] it splits into.
+//!
+//! They ask the core, and wait. No future here holds protocol state across an await: dropping one
+//! at any point loses nothing and tears no frame.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use lastword_proto::{CloseCode, CloseFrame, Compression, Ending, Event, Ledger, Message, PingId};
+
+use crate::error::{Ended, SendError};
+use crate::opening::Opening;
+use crate::shared::{Inner, Shared, Writing, now};
+
+/// A WebSocket connection.
+///
+/// Messages are received with [`recv`](Self::recv) and sent with [`send`](Self::send), in any order
+/// and from one task or, after [`split`](Self::split), from several. Pings are answered and a close
+/// is completed even while nobody calls either.
+///
+/// Dropping the last handle closes the connection with 1001, in the background, within
+/// `Config::linger`.
+#[derive(Debug)]
+pub struct WebSocket {
+    sender: Sender,
+    receiver: Receiver,
+}
+
+/// The sending half of a connection. Clones send on the same connection.
+#[derive(Clone, Debug)]
+pub struct Sender {
+    alive: Arc<Alive>,
+}
+
+/// The receiving half of a connection. Dropping it does not close the connection: what comes is
+/// then counted and thrown away.
+#[derive(Debug)]
+pub struct Receiver {
+    alive: Arc<Alive>,
+}
+
+/// Shared by the handles of a connection; the last one to go takes it along.
+struct Alive(Arc<Shared>);
+
+impl WebSocket {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        let alive = Arc::new(Alive(shared));
+        Self { sender: Sender { alive: Arc::clone(&alive) }, receiver: Receiver { alive } }
+    }
+
+    /// The next message; `None` when the connection has ended cleanly.
+    ///
+    /// # Errors
+    /// [`Ended`] when it has ended otherwise. All messages that arrived whole come first.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost: a message is taken only in the moment in which it is returned.
+    pub async fn recv(&mut self) -> Result<Option<Message>, Ended> {
+        self.receiver.recv().await
+    }
+
+    /// Sends a message: waits for room in the send buffer, and writes as soon as that is useful.
+    /// While received messages are being worked off, answers are written together, before the next
+    /// wait at the latest.
+    ///
+    /// # Errors
+    /// [`SendError`], with the message, when the connection is closing or over.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost: the message is either not accepted or wholly queued.
+    pub async fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
+        self.sender.send(message).await
+    }
+
+    /// Sends a message if there is room for it.
+    ///
+    /// # Errors
+    /// [`SendError`], with the message, also when the buffer is full.
+    pub fn try_send(&self, message: impl Into<Message>) -> Result<(), SendError> {
+        self.sender.try_send(message)
+    }
+
+    /// Sends a message and waits until the peer's endpoint has provably read it: a ping stands
+    /// behind it, and the peer answered that.
+    ///
+    /// # Errors
+    /// [`SendError::Ended`] if the connection ends before; the ledger then says what is known.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost: the message is either not accepted or wholly queued.
+    pub async fn send_confirmed(&self, message: impl Into<Message>) -> Result<(), SendError> {
+        self.sender.send_confirmed(message).await
+    }
+
+    /// Holds back what is sent until the guard is flushed or dropped, so that it leaves together.
+    pub fn batch(&self) -> Batch<'_> {
+        self.sender.batch()
+    }
+
+    /// Waits until all that was accepted is handed to the operating system.
+    ///
+    /// # Errors
+    /// [`Ended`] if the connection ends before.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn flush(&self) -> Result<(), Ended> {
+        self.sender.flush().await
+    }
+
+    /// Pings the peer: how long the answer took.
+    ///
+    /// # Errors
+    /// [`Ended`] if the connection ends before the answer.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost; the ping may be sent all the same.
+    pub async fn ping(&self) -> Result<Duration, Ended> {
+        self.sender.ping().await
+    }
+
+    /// The last round-trip time of a ping, the keepalive's included.
+    pub fn latency(&self) -> Option<Duration> {
+        self.sender.latency()
+    }
+
+    /// What became of the messages so far.
+    pub fn ledger(&self) -> Ledger {
+        self.sender.ledger()
+    }
+
+    /// Closes: what was accepted goes first, then the close frame; waits for the peer's answer and
+    /// the end of the transport, never longer than `Config::close_timeout`. A reason of more than
+    /// 123 bytes is cut. Messages that were not received are counted and thrown away.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost: closing goes on in the background.
+    pub async fn close(self, code: CloseCode, reason: impl Into<String>) -> Arc<Ending> {
+        let Self { sender, receiver } = self;
+        drop(receiver);
+        sender.close(code, reason);
+        sender.ended().await
+    }
+
+    /// Ends the connection at once, without a word: the transport is reset.
+    pub fn abort(self) -> Arc<Ending> {
+        self.sender.abort()
+    }
+
+    /// The two halves, to be used from two tasks.
+    pub fn split(self) -> (Sender, Receiver) {
+        (self.sender, self.receiver)
+    }
+
+    /// A sending half beside this handle.
+    pub fn sender(&self) -> Sender {
+        self.sender.clone()
+    }
+
+    /// Waits for the end: how it ended. Can be asked again and again.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn ended(&self) -> Arc<Ending> {
+        self.sender.ended().await
+    }
+
+    /// After the end: the messages that were accepted and did not leave, whole and in order; once.
+    pub fn take_unsent(&self) -> Vec<Message> {
+        self.sender.take_unsent()
+    }
+
+    /// What both sides said in the opening.
+    pub fn opening(&self) -> &Opening {
+        self.sender.opening()
+    }
+}
+
+impl Sender {
+    /// Sends a message; see [`WebSocket::send`].
+    ///
+    /// # Errors
+    /// As [`WebSocket::send`].
+    ///
+    /// # Cancel safety
+    /// Nothing is lost: the message is either not accepted or wholly queued.
+    #[inline]
+    pub async fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
+        match self.offer(message.into()) {
+            Err(SendError::Full(message)) => self.send_when_room(message).await,
+            result => result,
+        }
+    }
+
+    /// Sends a message if there is room for it; see [`WebSocket::try_send`].
+    ///
+    /// # Errors
+    /// As [`WebSocket::try_send`].
+    pub fn try_send(&self, message: impl Into<Message>) -> Result<(), SendError> {
+        self.offer(message.into())
+    }
+
+    /// Sends a message and waits for its confirmation; see [`WebSocket::send_confirmed`].
+    ///
+    /// # Errors
+    /// As [`WebSocket::send_confirmed`].
+    ///
+    /// # Cancel safety
+    /// Nothing is lost: the message is either not accepted or wholly queued.
+    pub async fn send_confirmed(&self, message: impl Into<Message>) -> Result<(), SendError> {
+        let message = message.into();
+        self.send(message.clone()).await?;
+        let ping = {
+            let mut inner = self.shared().lock();
+            let ping = inner.connection.confirm();
+            self.shared().after_request(&mut inner, Writing::Now);
+            ping
+        };
+        match self.answered(ping).await {
+            Ok(_) => Ok(()),
+            Err(ended) => Err(SendError::Ended(ended, message)),
+        }
+    }
+
+    /// Holds back what is sent; see [`WebSocket::batch`].
+    pub fn batch(&self) -> Batch<'_> {
+        let mut inner = self.shared().lock();
+        inner.batches = inner.batches.saturating_add(1);
+        drop(inner);
+        Batch { sender: self }
+    }
+
+    /// Waits until all is handed to the operating system; see [`WebSocket::flush`].
+    ///
+    /// # Errors
+    /// As [`WebSocket::flush`].
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn flush(&self) -> Result<(), Ended> {
+        self.wait(|inner| {
+            if let Some(ending) = inner.connection.ending() {
+                let all_left = ending.ledger.unsent.messages == 0;
+                return Some(if all_left { Ok(()) } else { Err(Ended(Arc::clone(ending))) });
+            }
+            inner.write();
+            // Whoever writes the last byte tells those who wait for room.
+            inner.crowded = true;
+            (inner.connection.waiting() == 0).then_some(Ok(()))
+        })
+        .await
+    }
+
+    /// Pings the peer; see [`WebSocket::ping`].
+    ///
+    /// # Errors
+    /// As [`WebSocket::ping`].
+    ///
+    /// # Cancel safety
+    /// Nothing is lost; the ping may be sent all the same.
+    pub async fn ping(&self) -> Result<Duration, Ended> {
+        let ping = {
+            let mut inner = self.shared().lock();
+            let ping = inner.connection.ping();
+            self.shared().after_request(&mut inner, Writing::Now);
+            ping
+        };
+        self.answered(ping).await
+    }
+
+    /// The last round-trip time of a ping, the keepalive's included.
+    pub fn latency(&self) -> Option<Duration> {
+        self.shared().lock().connection.latency()
+    }
+
+    /// What became of the messages so far.
+    pub fn ledger(&self) -> Ledger {
+        self.shared().lock().connection.ledger()
+    }
+
+    /// Begins to close, without waiting; [`ended`](Self::ended) waits. The first close stands.
+    pub fn close(&self, code: CloseCode, reason: impl Into<String>) {
+        let frame = CloseFrame::truncated(code, reason.into());
+        self.request(|inner| inner.connection.close(Some(frame), now()));
+    }
+
+    /// Ends the connection at once, without a word: the transport is reset.
+    pub fn abort(&self) -> Arc<Ending> {
+        self.request(|inner| {
+            inner.connection.abort(now());
+            inner.connection.ending().map(Arc::clone)
+        })
+        .unwrap_or_else(|| unreachable!("an abort ends a connection in every state"))
+    }
+
+    /// Waits for the end; see [`WebSocket::ended`].
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn ended(&self) -> Arc<Ending> {
+        self.wait(|inner| inner.connection.ending().map(Arc::clone)).await
+    }
+
+    /// After the end: the messages that did not leave; see [`WebSocket::take_unsent`].
+    pub fn take_unsent(&self) -> Vec<Message> {
+        self.shared().lock().connection.take_unsent()
+    }
+
+    /// What both sides said in the opening.
+    pub fn opening(&self) -> &Opening {
+        &self.shared().opening
+    }
+
+    fn shared(&self) -> &Shared {
+        &self.alive.0
+    }
+
+    #[inline]
+    fn offer(&self, message: Message) -> Result<(), SendError> {
+        let mut inner = self.shared().lock();
+        if !inner.connection.has_room() && inner.connection.is_open() {
+            inner.crowded = true;
+            return Err(SendError::Full(message));
+        }
+        self.accept(&mut inner, message)
+    }
+
+    #[cold]
+    async fn send_when_room(&self, message: Message) -> Result<(), SendError> {
+        let mut message = Some(message);
+        self.wait(|inner| {
+            if !inner.connection.has_room() && inner.connection.is_open() {
+                inner.crowded = true;
+                return None;
+            }
+            Some(self.accept(inner, message.take()?))
+        })
+        .await
+    }
+
+    #[inline]
+    fn accept(&self, inner: &mut Inner, message: Message) -> Result<(), SendError> {
+        match inner.connection.send(message, Compression::Auto) {
+            Ok(()) => {
+                let writing = inner.writing();
+                self.shared().after_request(inner, writing);
+                Ok(())
+            }
+            Err(refused) => Err(match inner.connection.ending() {
+                Some(ending) => SendError::Ended(Ended(Arc::clone(ending)), refused.into_message()),
+                None => SendError::Closing(refused.into_message()),
+            }),
+        }
+    }
+
+    /// Waits for the answer to a ping; `None` stands for one that was not accepted any more.
+    async fn answered(&self, ping: Option<PingId>) -> Result<Duration, Ended> {
+        self.wait(|inner| {
+            if let (Some(ping), Some((id, round_trip))) = (ping, inner.connection.answered())
+                && id >= ping
+            {
+                return Some(Ok(round_trip));
+            }
+            inner.connection.ending().map(|ending| Err(Ended(Arc::clone(ending))))
+        })
+        .await
+    }
+
+    /// Asks the core for something that does not wait, and writes what comes of it.
+    fn request<T>(&self, ask: impl FnOnce(&mut Inner) -> T) -> T {
+        let mut inner = self.shared().lock();
+        let answer = ask(&mut inner);
+        self.shared().after_request(&mut inner, Writing::Now);
+        answer
+    }
+
+    /// Waits until `look` finds what it looks for.
+    async fn wait<T>(&self, mut look: impl FnMut(&mut Inner) -> Option<T>) -> T {
+        loop {
+            let changed = self.shared().changed.notified();
+            tokio::pin!(changed);
+            // Whatever changes from here on is noticed, also between looking and waiting.
+            changed.as_mut().enable();
+            if let Some(found) = look(&mut self.shared().lock()) {
+                return found;
+            }
+            changed.await;
+        }
+    }
+}
+
+impl Receiver {
+    /// The next message; see [`WebSocket::recv`].
+    ///
+    /// # Errors
+    /// As [`WebSocket::recv`].
+    ///
+    /// # Cancel safety
+    /// Nothing is lost: a message is taken only in the moment in which it is returned.
+    #[inline]
+    pub async fn recv(&mut self) -> Result<Option<Message>, Ended> {
+        loop {
+            if let Some(ending) = self.ending_told() {
+                return if ending.is_clean() { Ok(None) } else { Err(Ended(ending)) };
+            }
+            match poll_fn(|cx| self.alive.0.poll_event(cx)).await {
+                Event::Message(message) => return Ok(Some(message)),
+                Event::Ended(ending) if ending.is_clean() => return Ok(None),
+                Event::Ended(ending) => return Err(Ended(ending)),
+                _ => {}
+            }
+        }
+    }
+
+    /// What both sides said in the opening.
+    pub fn opening(&self) -> &Opening {
+        &self.alive.0.opening
+    }
+
+    /// The ending, if there is nothing before it to be received.
+    fn ending_told(&self) -> Option<Arc<Ending>> {
+        let inner = self.alive.0.lock();
+        if inner.connection.has_events() {
+            return None;
+        }
+        inner.connection.ending().map(Arc::clone)
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        let mut inner = self.alive.0.lock();
+        inner.connection.stop_delivery();
+        // Reading may have been paused for a reader that is gone now.
+        self.alive.0.after_request(&mut inner, Writing::Corked);
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.abandoned.store(true, Ordering::Release);
+        self.0.wakes.pump.wake();
+    }
+}
+
+impl std::fmt::Debug for Alive {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.lock().connection.fmt(f)
+    }
+}
+
+/// Holds back what is sent while it lives; see [`WebSocket::batch`].
+#[derive(Debug)]
+pub struct Batch<'a> {
+    sender: &'a Sender,
+}
+
+impl Batch<'_> {
+    /// Sends a message with the others of the batch; see [`WebSocket::send`].
+    ///
+    /// # Errors
+    /// As [`WebSocket::send`].
+    ///
+    /// # Cancel safety
+    /// Nothing is lost: the message is either not accepted or wholly queued.
+    pub async fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
+        self.sender.send(message).await
+    }
+
+    /// Writes the batch and waits until it is handed to the operating system.
+    ///
+    /// # Errors
+    /// [`Ended`] if the connection ends before.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn flush(self) -> Result<(), Ended> {
+        let sender = self.sender;
+        drop(self);
+        sender.flush().await
+    }
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        let shared = self.sender.shared();
+        let mut inner = shared.lock();
+        inner.batches = inner.batches.saturating_sub(1);
+        let writing = inner.writing();
+        shared.after_request(&mut inner, writing);
+    }
+}
