@@ -53,11 +53,13 @@ impl Assembler {
         config: &Config,
     ) -> Result<Option<Assembled>, Violation> {
         let whole = piece.is_first() && piece.is_last() && piece.header.fin;
-        if whole && self.partial.is_none() && !piece.header.compressed {
-            if let Some(kind) = data_kind(piece.header.opcode) {
-                check_size(piece.header.len, config)?;
-                return whole_message(kind, piece.payload, config.delivery).map(Some);
-            }
+        if whole
+            && self.partial.is_none()
+            && !piece.header.compressed
+            && let Some(kind) = data_kind(piece.header.opcode)
+        {
+            check_size(piece.header.len, config)?;
+            return whole_message(kind, piece.payload, config.delivery).map(Some);
         }
         self.take_part(piece, deflate, config)
     }

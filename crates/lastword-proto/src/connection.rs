@@ -99,6 +99,7 @@ struct Streaming {
 /// What a driver is to do with its transport.
 #[derive(Debug)]
 #[expect(clippy::exhaustive_enums, reason = "write, finish, or wait")]
+#[expect(clippy::large_enum_variant, reason = "lives for one write; a box would cost more")]
 pub enum Transmit<'a> {
     /// Write these bytes, then report how many were taken with [`Connection::wrote`].
     Bytes(Lent<'a>),

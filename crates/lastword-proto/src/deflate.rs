@@ -107,7 +107,8 @@ impl Outgoing {
         let parameters = Parameters {
             level: i32::from(config.level.clamp(1, 9)),
             method: Method::Deflated,
-            window_bits: -i32::from(direction.window_bits.clamp(9, 15)),
+            // Negative: without zlib's own header.
+            window_bits: i32::from(direction.window_bits.clamp(9, 15)).saturating_neg(),
             mem_level: i32::from(config.memory_level.clamp(1, 9)),
             strategy: Strategy::Default,
         };

@@ -137,7 +137,7 @@ impl Header {
             return Ok(Some((Self { fin, compressed, opcode, len, mask: None }, size)));
         }
         let Some(&key) = rest.first_chunk::<4>() else { return Ok(None) };
-        Ok(Some((Self { fin, compressed, opcode, len, mask: Some(key) }, size + 4)))
+        Ok(Some((Self { fin, compressed, opcode, len, mask: Some(key) }, size.saturating_add(4))))
     }
 
     /// The header as it stands on the wire, and its size.
@@ -167,7 +167,7 @@ impl Header {
             encoded.size = 10;
         }
         if self.mask.is_some() {
-            encoded.size += 4;
+            encoded.size = encoded.size.saturating_add(4);
         }
         encoded
     }

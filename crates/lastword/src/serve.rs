@@ -309,7 +309,7 @@ impl Admission {
         let result = judged?;
         let (answer, result) = match result {
             Ok((answer, agreement)) => (answer, Ok(agreement)),
-            Err(refusal) => (refusal.to_bytes(), Err(AcceptError::Refused(Box::new(refusal)))),
+            Err(refusal) => (refusal.to_bytes(), Err(AcceptError::Refused(refusal))),
         };
         let write = async {
             transport.write_all(&answer).await?;
@@ -326,7 +326,7 @@ impl Admission {
     async fn read_request(
         &self,
         transport: &mut Box<dyn Transport>,
-    ) -> Result<Result<(bytes::Bytes, Agreement), Refusal>, AcceptError> {
+    ) -> Result<Result<(bytes::Bytes, Agreement), Box<Refusal>>, AcceptError> {
         let mut opening = Opening::new(Arc::clone(&self.options), Arc::clone(&self.config));
         let mut doors = self.doors.clone();
         let mut buffer = [0; 2048];
@@ -344,7 +344,7 @@ impl Admission {
                 Ok(count) => match opening.receive(buffer.get(..count).unwrap_or_default()) {
                     Step::More => {}
                     Step::Offer(offer) => return Ok(offer.accept()),
-                    Step::Refused(refusal) => return Ok(Err(*refusal)),
+                    Step::Refused(refusal) => return Ok(Err(refusal)),
                 },
                 Err(error) => return Err(AcceptError::Lost(error)),
             }

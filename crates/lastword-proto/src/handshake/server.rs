@@ -167,8 +167,8 @@ impl Opening {
         };
         self.state = Reading::Done;
         match step {
-            Ok(offer) => Step::Offer(Box::new(offer)),
-            Err(refusal) => Step::Refused(Box::new(refusal)),
+            Ok(offer) => Step::Offer(offer),
+            Err(refusal) => Step::Refused(refusal),
         }
     }
 
@@ -177,7 +177,7 @@ impl Opening {
         self.head.len()
     }
 
-    fn judge(&mut self, size: usize) -> Result<Offer, Refusal> {
+    fn judge(&mut self, size: usize) -> Result<Box<Offer>, Box<Refusal>> {
         let leftover = Bytes::from(self.head.split_off(size));
         let (method, target, headers) =
             self.head.parse_request().map_err(|error| Refusal::new(error.into()))?;
@@ -195,7 +195,7 @@ impl Opening {
         *request.version_mut() = Version::HTTP_11;
         *request.headers_mut() = headers;
         let (options, config) = (Arc::clone(&self.options), Arc::clone(&self.config));
-        Ok(Offer { request, leftover, options, config })
+        Ok(Box::new(Offer { request, leftover, options, config }))
     }
 }
 
@@ -271,7 +271,7 @@ impl Offer {
     ///
     /// # Errors
     /// A [`Refusal`] with 400 when a subprotocol is required and none is shared.
-    pub fn accept(self) -> Result<(Bytes, Agreement), Refusal> {
+    pub fn accept(self) -> Result<(Bytes, Agreement), Box<Refusal>> {
         let subprotocol = self.choose_subprotocol()?;
         let headers = self.request.headers();
         let deflate = self.config.deflate.as_ref();
@@ -308,11 +308,11 @@ impl Offer {
     }
 
     /// Refuses it with a status and a line of text.
-    pub fn refuse(self, status: StatusCode, why: impl Into<String>) -> Refusal {
+    pub fn refuse(self, status: StatusCode, why: impl Into<String>) -> Box<Refusal> {
         Refusal::application(status, why)
     }
 
-    fn choose_subprotocol(&self) -> Result<Option<String>, Refusal> {
+    fn choose_subprotocol(&self) -> Result<Option<String>, Box<Refusal>> {
         let ours = match &self.options.subprotocols {
             Subprotocols::None => return Ok(None),
             Subprotocols::Optional(ours) | Subprotocols::Required(ours) => ours,
@@ -327,11 +327,13 @@ impl Offer {
 
 impl Refusal {
     /// A refusal of the application's own; a driver uses it for 503 while shutting down.
-    pub fn application(status: StatusCode, why: impl Into<String>) -> Self {
-        Self { status, ..Self::new(RefusalReason::Application(why.into())) }
+    pub fn application(status: StatusCode, why: impl Into<String>) -> Box<Self> {
+        let mut refusal = Self::new(RefusalReason::Application(why.into()));
+        refusal.status = status;
+        refusal
     }
 
-    fn new(reason: RefusalReason) -> Self {
+    fn new(reason: RefusalReason) -> Box<Self> {
         let mut headers = HeaderMap::new();
         let status = match &reason {
             RefusalReason::Head(HeadError::StartLineTooLong { .. }) => StatusCode::URI_TOO_LONG,
@@ -356,7 +358,7 @@ impl Refusal {
             RefusalReason::Origin(_) => StatusCode::FORBIDDEN,
             _ => StatusCode::BAD_REQUEST,
         };
-        Self { status, reason, headers, body: Body::Sent }
+        Box::new(Self { status, reason, headers, body: Body::Sent })
     }
 
     /// The status of the answer.
