@@ -52,7 +52,7 @@ impl Assembler {
         deflate: Option<&mut Deflate>,
         config: &Config,
     ) -> Result<Option<Assembled>, Violation> {
-        let whole = piece.is_first() && piece.is_last() && piece.header.fin;
+        let whole = piece.is_first && piece.is_last && piece.header.fin;
         if whole
             && self.partial.is_none()
             && !piece.header.compressed
@@ -88,11 +88,11 @@ impl Assembler {
         config: &Config,
     ) -> Result<Option<Assembled>, Violation> {
         let Self { partial, buffer, utf8 } = self;
-        if piece.is_first() {
+        if piece.is_first {
             begin_frame(partial, &piece.header, config)?;
         }
         let Some(message) = partial.as_mut() else { return Err(Violation::LoneContinuation) };
-        let last = piece.is_last() && piece.header.fin;
+        let last = piece.is_last && piece.header.fin;
 
         match deflate {
             Some(deflate) if message.compressed => {

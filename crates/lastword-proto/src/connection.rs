@@ -78,6 +78,8 @@ pub struct Connection {
     last_sent: Option<Instant>,
     last_message: Instant,
     discarded: u64,
+    /// A violation that came behind messages which the application has not fetched yet.
+    verdict: Option<Violation>,
     unsent: Vec<Message>,
     record: Option<Box<Record>>,
     ending: Option<Arc<Ending>>,
@@ -190,6 +192,7 @@ impl Connection {
             last_sent: None,
             last_message: now,
             discarded: 0,
+            verdict: None,
             unsent: Vec::new(),
             record: None,
             ending: None,
@@ -223,12 +226,14 @@ impl Connection {
 
     /// The peer ended its stream.
     pub fn receive_eof(&mut self, now: Instant) {
+        self.execute(now);
         let told = self.closing.receive_eof(now);
         self.obey(told, now);
     }
 
     /// The transport failed. `Interrupted` and `WouldBlock` are no failures and are ignored.
     pub fn transport_error(&mut self, error: TransportError, now: Instant) {
+        self.execute(now);
         let told = self.closing.transport_error(error, now);
         if self.closing.state() == State::Draining {
             self.retire_output();
@@ -252,16 +257,17 @@ impl Connection {
     }
 
     const fn reads_frames(&self) -> bool {
-        matches!(
-            self.closing.state(),
-            State::Open | State::Closing | State::CloseSent | State::Draining
-        )
+        self.verdict.is_none()
+            && matches!(
+                self.closing.state(),
+                State::Open | State::Closing | State::CloseSent | State::Draining
+            )
     }
 
     #[inline]
     fn receive_data(&mut self, data: &Data<'_>, now: Instant) {
         if let Some(record) = &mut self.record
-            && (data.is_first() || !data.payload.is_empty())
+            && (data.is_first || !data.payload.is_empty())
         {
             let (header, payload) = (&data.header, data.payload);
             let entry = FrameEntry::new(End::Peer, header.opcode, header.fin, header.len, payload);
@@ -338,10 +344,31 @@ impl Connection {
     }
 
     /// The peer broke a rule, or ran into a limit: it is told so at once, ahead of queued data.
+    ///
+    /// Only messages that came before it, and that the application has not fetched, go first: what
+    /// is made of them must not depend on how the network cut the peer's bytes into reads. The
+    /// application has [`Config::linger`] to answer them.
     #[cold]
     fn violated(&mut self, violation: Violation, now: Instant) {
+        if self.closing.state() == State::Open && self.inbound > 0 {
+            self.verdict = Some(violation);
+            self.timers.set(Timer::Verdict, now.checked_add(self.config.linger));
+            return;
+        }
+        self.condemn(violation, now);
+    }
+
+    fn condemn(&mut self, violation: Violation, now: Instant) {
+        self.timers.set(Timer::Verdict, None);
         let frame = violation.close_frame();
         self.fail(Cause::Violation(violation), frame, now);
+    }
+
+    /// Executes a verdict that waited.
+    fn execute(&mut self, now: Instant) {
+        if let Some(violation) = self.verdict.take() {
+            self.condemn(violation, now);
+        }
     }
 
     fn fail(&mut self, cause: Cause, frame: CloseFrame, now: Instant) {
@@ -598,6 +625,7 @@ impl Connection {
     pub fn stop_delivery(&mut self) {
         self.reader = Reader::Gone;
         self.inbound = 0;
+        self.hasten_verdict();
         let account = &mut self.account;
         let over = self.ending.is_some();
         self.events.retain(|event| {
@@ -631,6 +659,7 @@ impl Connection {
                 Timer::Pong => self.pong_missing(due, now),
                 Timer::Idle => self.idle(now),
                 Timer::Write => self.write_stalled(now),
+                Timer::Verdict => self.execute(now),
                 Timer::Closing => {
                     let limit = self.closing_limit();
                     let told = self.closing.run_out_of_patience(limit, now);
@@ -657,6 +686,7 @@ impl Connection {
     }
 
     fn close_because(&mut self, farewell: Farewell, why: Option<Cause>, now: Instant) {
+        self.execute(now);
         let told = self.closing.close(farewell.clone(), why, now);
         if told == Told::Changed {
             self.encode(|encoder, tools| encoder.part(farewell, tools));
@@ -675,7 +705,7 @@ impl Connection {
             Told::Nothing => {}
             Told::Changed => {
                 // One deadline for all of it: armed when the end begins, never moved.
-                for timer in [Timer::Ping, Timer::Pong, Timer::Idle, Timer::Write] {
+                for timer in [Timer::Ping, Timer::Pong, Timer::Idle, Timer::Write, Timer::Verdict] {
                     self.timers.set(timer, None);
                 }
                 let began = self.closing.began_at().unwrap_or(now);
@@ -782,7 +812,10 @@ impl Connection {
     /// The next thing that happened.
     #[inline]
     pub fn poll_event(&mut self) -> Option<Event> {
-        let event = self.events.pop_front()?;
+        let Some(event) = self.events.pop_front() else {
+            self.hasten_verdict();
+            return None;
+        };
         let bytes = match &event {
             Event::Message(message) => message.len(),
             Event::Part(part) => part.data.len(),
@@ -790,6 +823,16 @@ impl Connection {
         };
         self.inbound = self.inbound.saturating_sub(bytes).saturating_sub(OVERHEAD);
         Some(event)
+    }
+
+    /// The application asks for more, and so has answered all that it wanted to: a verdict that
+    /// waited for it is due.
+    fn hasten_verdict(&mut self) {
+        if self.verdict.is_some()
+            && let Some(at) = self.last_received
+        {
+            self.timers.set(Timer::Verdict, Some(at));
+        }
     }
 
     /// Whether events wait to be fetched.

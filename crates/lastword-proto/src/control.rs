@@ -1,8 +1,9 @@
 //! The control lane: pongs, pings and last words on their way out, ahead of data (RFC 6455
 //! section 5.5).
 //!
-//! Holds at most one of each: a pong answers the newest ping only (section 5.5.3), so that a flood
-//! of pings costs nothing. What is staged is in wire form and no longer changes.
+//! Holds at most one ping and one farewell, and few pongs: beyond [`MAX_PONGS`] only the newest ping
+//! is answered (section 5.5.3 allows it), so that a flood costs nothing. What is staged is in wire
+//! form and no longer changes.
 
 use std::collections::VecDeque;
 
@@ -14,7 +15,8 @@ use crate::wire::{Farewell, Opcode};
 
 #[derive(Default)]
 pub(crate) struct ControlLane {
-    pong: Option<Box<Control>>,
+    /// Pings to be answered, oldest first.
+    pongs: VecDeque<Box<Control>>,
     ping: Option<PingId>,
     farewell: Option<Farewell>,
     /// Frames in wire form, partly written.
@@ -32,9 +34,12 @@ pub(crate) enum Meaning {
 }
 
 impl ControlLane {
-    /// Answers a ping: the newest replaces any that is not on its way yet.
+    /// Answers a ping. When many wait for their answers, the newest replaces the one before it.
     pub(crate) fn answer(&mut self, ping: Control) {
-        self.pong = Some(Box::new(ping));
+        if self.pongs.len() >= MAX_PONGS {
+            self.pongs.pop_back();
+        }
+        self.pongs.push_back(Box::new(ping));
     }
 
     /// Asks a ping; one that is not on its way yet serves for both.
@@ -49,12 +54,13 @@ impl ControlLane {
 
     /// Forgets what is not on its way yet.
     pub(crate) fn clear(&mut self) {
-        (self.pong, self.ping, self.farewell) = (None, None, None);
+        self.pongs = VecDeque::new();
+        (self.ping, self.farewell) = (None, None);
     }
 
     #[inline]
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.pong.is_none()
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pongs.is_empty()
             && self.ping.is_none()
             && self.farewell.is_none()
             && self.staged.is_empty()
@@ -70,7 +76,7 @@ impl ControlLane {
         if !self.staged.is_empty() {
             return;
         }
-        if let Some(ping) = self.pong.take() {
+        for ping in std::mem::take(&mut self.pongs) {
             write_control(&mut self.staged, Opcode::Pong, ping.payload(), masks);
         }
         if let Some(id) = self.ping.take() {
@@ -145,3 +151,6 @@ pub(crate) fn masks_copy(mask: Option<[u8; 4]>, payload: &[u8], out: &mut Vec<u8
         lastword_mask::apply(key, 0, copied);
     }
 }
+
+/// How many pings are answered one by one while the peer does not read.
+const MAX_PONGS: usize = 16;

@@ -39,23 +39,11 @@ pub(crate) enum Piece<'a> {
 #[derive(Debug)]
 pub(crate) struct Data<'a> {
     pub(crate) header: Header,
-    /// Position of `payload` in its frame.
-    pub(crate) at: u64,
-    pub(crate) payload: &'a [u8],
-}
-
-impl Data<'_> {
     /// Whether this piece begins its frame.
-    #[inline]
-    pub(crate) const fn is_first(&self) -> bool {
-        self.at == 0
-    }
-
+    pub(crate) is_first: bool,
     /// Whether this piece completes its frame.
-    #[inline]
-    pub(crate) const fn is_last(&self) -> bool {
-        self.at.saturating_add(self.payload.len() as u64) == self.header.len
-    }
+    pub(crate) is_last: bool,
+    pub(crate) payload: &'a [u8],
 }
 
 /// A whole control frame, unmasked.
@@ -106,12 +94,15 @@ impl Decoder {
                     Some(header) if header.opcode.is_control() => {
                         self.reading = Reading::Control { header };
                     }
-                    Some(header) => return Ok(Some(self.read_data(header, 0, input))),
+                    Some(header) => {
+                        let data = self.read_data(header, 0, input);
+                        return Ok(Some(Piece::Data(Data { is_first: true, ..data })));
+                    }
                     None => return Ok(None),
                 },
                 Reading::Data { .. } if input.is_empty() => return Ok(None),
                 Reading::Data { header, done } => {
-                    return Ok(Some(self.read_data(header, done, input)));
+                    return Ok(Some(Piece::Data(self.read_data(header, done, input))));
                 }
                 Reading::Control { header } => {
                     return Ok(self.read_control(header, input).map(Piece::Control));
@@ -182,7 +173,7 @@ impl Decoder {
     }
 
     #[inline]
-    fn read_data<'a>(&mut self, header: Header, done: u64, input: &mut &'a mut [u8]) -> Piece<'a> {
+    fn read_data<'a>(&mut self, header: Header, done: u64, input: &mut &'a mut [u8]) -> Data<'a> {
         let missing = header.len.saturating_sub(done);
         let payload = take(input, usize::try_from(missing).unwrap_or(usize::MAX));
         if let Some(key) = header.mask {
@@ -190,12 +181,10 @@ impl Decoder {
             lastword_mask::apply(key, (done & 3) as usize, payload);
         }
         let now_done = done.saturating_add(payload.len() as u64);
-        self.reading = if now_done == header.len {
-            Reading::Header
-        } else {
-            Reading::Data { header, done: now_done }
-        };
-        Piece::Data(Data { header, at: done, payload })
+        let is_last = now_done == header.len;
+        self.reading =
+            if is_last { Reading::Header } else { Reading::Data { header, done: now_done } };
+        Data { header, is_first: false, is_last, payload }
     }
 
     fn read_control(&mut self, header: Header, input: &mut &mut [u8]) -> Option<Control> {

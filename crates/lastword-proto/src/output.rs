@@ -101,7 +101,7 @@ impl Output {
     }
 
     #[inline]
-    pub(crate) const fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.waiting() == 0 && self.control.is_empty()
     }
 

@@ -17,10 +17,13 @@ pub(crate) enum Timer {
     Write,
     /// The closing takes too long.
     Closing,
+    /// The application takes too long to answer what came before a violation.
+    Verdict,
 }
 
 impl Timer {
-    const ALL: [Self; 5] = [Self::Closing, Self::Write, Self::Pong, Self::Idle, Self::Ping];
+    const ALL: [Self; 6] =
+        [Self::Closing, Self::Verdict, Self::Write, Self::Pong, Self::Idle, Self::Ping];
 
     /// What a record calls it.
     pub(crate) const fn name(self) -> &'static str {
@@ -30,6 +33,7 @@ impl Timer {
             Self::Idle => "idle",
             Self::Write => "write",
             Self::Closing => "closing",
+            Self::Verdict => "verdict",
         }
     }
 }
@@ -41,6 +45,7 @@ pub(crate) struct Timers {
     idle: Option<Instant>,
     write: Option<Instant>,
     closing: Option<Instant>,
+    verdict: Option<Instant>,
 }
 
 impl Timers {
@@ -61,6 +66,7 @@ impl Timers {
             Timer::Idle => self.idle,
             Timer::Write => self.write,
             Timer::Closing => self.closing,
+            Timer::Verdict => self.verdict,
         }
     }
 
@@ -89,6 +95,7 @@ impl Timers {
             Timer::Idle => &mut self.idle,
             Timer::Write => &mut self.write,
             Timer::Closing => &mut self.closing,
+            Timer::Verdict => &mut self.verdict,
         }
     }
 }
