@@ -651,6 +651,7 @@ impl Connection {
     pub fn handle_timeout(&mut self, now: Instant) {
         while self.ending.is_none() {
             let Some((timer, due)) = self.timers.take_due(now) else { return };
+            let before = self.closing.state();
             if let Some(record) = &mut self.record {
                 record.add(Entry::Timer(timer.name()));
             }
@@ -665,6 +666,10 @@ impl Connection {
                     let told = self.closing.run_out_of_patience(limit, now);
                     self.obey(told, now);
                 }
+            }
+            if self.closing.state() != before {
+                // Something is to be said now: it has to be written before the next deadline counts.
+                return;
             }
         }
     }
