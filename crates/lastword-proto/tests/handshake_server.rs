@@ -1,0 +1,266 @@
+//! The server's side of the opening, through its public door.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use lastword_proto::handshake::server::{Offer, Opening, Options, Origins, Step, Subprotocols};
+use lastword_proto::{Config, ContextTakeover};
+use proptest::prelude::*;
+
+const GOOD: &str = "GET /chat?x=1 HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\n\
+    Connection: keep-alive, Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+    Sec-WebSocket-Version: 13\r\n\r\n";
+
+fn opening(options: Options) -> Opening {
+    Opening::new(Arc::new(options), Arc::new(Config::default()))
+}
+
+fn offer(request: &str) -> Box<Offer> {
+    match opening(Options::default()).receive(request.as_bytes()) {
+        Step::Offer(offer) => offer,
+        step => panic!("{step:?}"),
+    }
+}
+
+#[track_caller]
+fn check_refused(request: &str, status: u16, needles: &[&str]) {
+    check_refused_by(Options::default(), request, status, needles);
+}
+
+#[track_caller]
+fn check_refused_by(options: Options, request: &str, status: u16, needles: &[&str]) {
+    let refusal = match opening(options).receive(request.as_bytes()) {
+        Step::Refused(refusal) => refusal,
+        Step::Offer(offer) => offer.accept().expect_err("is refused"),
+        Step::More => panic!("more? {request}"),
+    };
+    assert_eq!(refusal.status().as_u16(), status, "{}", refusal.reason());
+    let answer = String::from_utf8(refusal.to_bytes().to_vec()).unwrap();
+    assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    assert!(answer.contains("\r\nConnection: "), "{answer}");
+    for needle in needles {
+        assert!(answer.contains(needle), "{needle:?} in {answer}");
+    }
+}
+
+fn with(from: &str, to: &str) -> String {
+    assert!(GOOD.contains(from), "{from}");
+    GOOD.replace(from, to)
+}
+
+#[test]
+fn the_request_of_the_rfc_is_answered_with_its_101() {
+    let request =
+        with("Sec-WebSocket-Version", "Sec-WebSocket-Extensions: x\r\nSec-WebSocket-Version");
+    let (answer, agreement) = offer(&request).accept().unwrap();
+    assert_eq!(
+        std::str::from_utf8(&answer).unwrap(),
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+    );
+    assert_eq!(agreement.request.uri(), "/chat?x=1");
+    assert_eq!(agreement.deflate, None);
+    assert!(agreement.leftover.is_empty());
+}
+
+#[test]
+fn every_refusal_has_its_proper_answer() {
+    check_refused(&with("GET", "POST"), 405, &["Allow: GET\r\n"]);
+    check_refused(&with("HTTP/1.1", "HTTP/1.0"), 505, &[]);
+    check_refused(&with("HTTP/1.1", "HTTP/2.0"), 505, &[]);
+    check_refused(&with("Upgrade: websocket\r\n", ""), 426, &["Upgrade: websocket\r\n"]);
+    check_refused(&with("keep-alive, Upgrade", "keep-alive"), 426, &[]);
+    check_refused(&with(": 13", ": 8"), 426, &["Sec-WebSocket-Version: 13\r\n", "\"8\""]);
+    check_refused(&with("Sec-WebSocket-Version: 13\r\n", ""), 400, &[]);
+    check_refused(&with(": 13\r\n", ": 13\r\nSec-WebSocket-Version: 13\r\n"), 400, &[]);
+    check_refused(&with("dGhlIHNhbXBsZSBub25jZQ==", "c2hvcnQ="), 400, &["16 bytes"]);
+    check_refused(&with("dGhlIHNhbXBsZSBub25jZQ==", "not base64!"), 400, &[]);
+    check_refused(&with("Host: example.com\r\n", ""), 400, &["0 Host"]);
+    check_refused(&with("Host: example.com", "Host: a\r\nHost: b"), 400, &["2 Host"]);
+    check_refused(&with("Host", "Content-Length: 5\r\nHost"), 400, &["body"]);
+    check_refused(&with("Host", "Transfer-Encoding: chunked\r\nHost"), 400, &["body"]);
+    check_refused(&with("/chat?x=1", "/a<b"), 400, &["target"]);
+    check_refused(&with("Host: example.com", "Host : example.com"), 400, &[]);
+    check_refused(&with("Host: example.com", "Host: example.com\r\n folded"), 400, &[]);
+    check_refused("GET / HTTP/1.1\n", 400, &["LF without CR"]);
+    check_refused("\x16\x03\x01\x02\r\n\r\n", 400, &[]);
+    check_refused(&with("/chat?x=1", &"a".repeat(9000)), 414, &["max_start_line"]);
+    check_refused(
+        &with("Host", &format!("X: {}\r\nHost", "a".repeat(40_000))),
+        431,
+        &["max_header_bytes"],
+    );
+    check_refused(&with("Host", &format!("{}Host", "X: y\r\n".repeat(130))), 431, &["max_headers"]);
+    let only = || {
+        let mut options = Options::default();
+        options.origins = Origins::Only(vec!["https://example.com".into()]);
+        options
+    };
+    for origin in ["https://evil.com", "https://example.com.evil.com", "https://example.co", "null"]
+    {
+        let request = with("Host", &format!("Origin: {origin}\r\nHost"));
+        check_refused_by(only(), &request, 403, &[]);
+    }
+    let mut options = Options::default();
+    options.subprotocols = Subprotocols::Required(vec!["a".into()]);
+    check_refused_by(options, &with("Host", "Sec-WebSocket-Protocol: b\r\nHost"), 400, &[]);
+}
+
+#[test]
+fn an_answer_to_head_has_no_body() {
+    let Step::Refused(refusal) =
+        opening(Options::default()).receive(with("GET", "HEAD").as_bytes())
+    else {
+        panic!()
+    };
+    let answer = refusal.to_bytes();
+    assert!(answer.ends_with(b"\r\n\r\n"));
+    assert_eq!(refusal.status(), StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[test]
+fn limits_are_refused_as_soon_as_they_are_proven_broken() {
+    let mut line = opening(Options::default());
+    let mut sent = 0;
+    while matches!(line.receive(b"a"), Step::More) {
+        sent += 1;
+    }
+    assert_eq!(sent, 8192);
+}
+
+#[test]
+fn the_server_takes_its_own_preferred_subprotocol_that_the_client_offers() {
+    for (offered, chosen) in
+        [("b, a", Some("a")), ("b", Some("b")), ("c", None), ("a ,b", Some("a"))]
+    {
+        let mut options = Options::default();
+        options.subprotocols = Subprotocols::Optional(vec!["a".into(), "b".into()]);
+        let request = with("Host", &format!("Sec-WebSocket-Protocol: {offered}\r\nHost"));
+        let Step::Offer(offer) = opening(options).receive(request.as_bytes()) else { panic!() };
+        let (answer, agreement) = offer.accept().unwrap();
+        assert_eq!(agreement.subprotocol.as_deref(), chosen);
+        let text = String::from_utf8(answer.to_vec()).unwrap();
+        assert_eq!(text.contains("Sec-WebSocket-Protocol"), chosen.is_some());
+    }
+}
+
+#[track_caller]
+fn check_deflate(offered: &str, answer: Option<&str>) {
+    let request = with("Host", &format!("Sec-WebSocket-Extensions: {offered}\r\nHost"));
+    let (bytes, agreement) = offer(&request).accept().unwrap();
+    let text = String::from_utf8(bytes.to_vec()).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Extensions: "));
+    assert_eq!(line, answer, "{offered}");
+    assert_eq!(agreement.deflate.is_some(), answer.is_some());
+    if let Some(deflate) = agreement.deflate {
+        let kept = !text.contains("server_no_context_takeover");
+        assert_eq!(deflate.server.takeover == ContextTakeover::Kept, kept);
+    }
+}
+
+#[test]
+fn compression_is_negotiated_by_the_rules() {
+    let plain = "permessage-deflate; server_max_window_bits=12";
+    check_deflate("permessage-deflate", Some(plain));
+    check_deflate("permessage-deflate; client_max_window_bits", Some(plain));
+    check_deflate(
+        "permessage-deflate; client_max_window_bits=\"10\"",
+        Some("permessage-deflate; server_max_window_bits=12; client_max_window_bits=10"),
+    );
+    check_deflate(
+        "permessage-deflate; server_max_window_bits=9",
+        Some("permessage-deflate; server_max_window_bits=9"),
+    );
+    check_deflate(
+        "permessage-deflate; client_max_window_bits=8",
+        Some("permessage-deflate; server_max_window_bits=12; client_max_window_bits=8"),
+    );
+    let both = "permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=12";
+    check_deflate(
+        "permessage-deflate; client_no_context_takeover; server_no_context_takeover",
+        Some(both),
+    );
+    // An offer that cannot be taken is declined; the next is looked at.
+    check_deflate("permessage-deflate; server_max_window_bits=8", None);
+    check_deflate("permessage-deflate; server_max_window_bits=8, permessage-deflate", Some(plain));
+    check_deflate("x-other; a=b, permessage-deflate", Some(plain));
+    for bad in [
+        "server_max_window_bits",
+        "server_max_window_bits=7",
+        "server_max_window_bits=16",
+        "server_max_window_bits=010",
+        "server_max_window_bits=0",
+        "server_max_window_bits=1099511627776",
+        "client_max_window_bits=7",
+        "client_max_window_bits=\"\"",
+        "server_no_context_takeover=1",
+        "unknown",
+        "server_no_context_takeover; server_no_context_takeover",
+        "client_max_window_bits; client_max_window_bits=9",
+    ] {
+        check_deflate(&format!("permessage-deflate; {bad}"), None);
+    }
+    for malformed in
+        ["permessage-deflate; =", ";", "permessage-deflate; client_max_window_bits=\"15", "a b"]
+    {
+        check_deflate(malformed, None);
+    }
+    check_deflate("", None);
+}
+
+#[test]
+fn a_request_cut_anywhere_is_the_same_request_and_what_follows_is_left_over() {
+    let wire = format!("{GOOD}\u{81}frames");
+    for cut in 0..wire.len() {
+        if !wire.is_char_boundary(cut) {
+            continue;
+        }
+        let mut opening = opening(Options::default());
+        let first = opening.receive(&wire.as_bytes()[..cut]);
+        let (offer, rest) = match first {
+            Step::More => match opening.receive(&wire.as_bytes()[cut..]) {
+                Step::Offer(offer) => (offer, &[][..]),
+                step => panic!("cut at {cut}: {step:?}"),
+            },
+            // The rest reaches the connection by itself.
+            Step::Offer(offer) => (offer, &wire.as_bytes()[cut..]),
+            Step::Refused(refusal) => panic!("cut at {cut}: {}", refusal.reason()),
+        };
+        let (_, agreement) = offer.accept().unwrap();
+        let follows = [&agreement.leftover[..], rest].concat();
+        assert_eq!(follows, &wire.as_bytes()[GOOD.len()..]);
+    }
+}
+
+#[test]
+fn what_follows_a_refused_request_is_not_looked_at() {
+    let mut opening = opening(Options::default());
+    assert!(matches!(opening.receive(with("GET", "PUT").as_bytes()), Step::Refused(_)));
+    assert!(matches!(opening.receive(GOOD.as_bytes()), Step::More));
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_panic_and_no_cut_changes_the_verdict(
+        noise in proptest::collection::vec(any::<u8>(), 0..40),
+        at in 0_usize..300,
+        cut in 0_usize..300,
+    ) {
+        let mut wire = GOOD.as_bytes().to_vec();
+        let at = at.min(wire.len());
+        wire.splice(at..(at + noise.len() / 2).min(wire.len()), noise);
+        let status = |pieces: &[&[u8]]| {
+            let mut opening = opening(Options::default());
+            for piece in pieces {
+                match opening.receive(piece) {
+                    Step::More => {}
+                    Step::Offer(_) => return Some(101),
+                    Step::Refused(refusal) => return Some(refusal.status().as_u16()),
+                }
+            }
+            None
+        };
+        let (a, b) = wire.split_at(cut.min(wire.len()));
+        prop_assert_eq!(status(&[a, b]), status(&[&wire]));
+    }
+}
