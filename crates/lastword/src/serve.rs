@@ -313,13 +313,14 @@ impl Admission {
         };
         let write = async {
             transport.write_all(&answer).await?;
-            transport.flush().await?;
-            if result.is_err() {
-                leave_readable(transport).await?;
-            }
-            Ok(())
+            transport.flush().await
         };
         timeout_at(deadline, write).await.map_err(late)?.map_err(AcceptError::Lost)?;
+        if result.is_err() {
+            let linger = Instant::now() + self.config.linger;
+            // The answer is out; how the peer takes leave changes nothing.
+            let _ = timeout_at(linger, leave_readable(transport)).await;
+        }
         result
     }
 

@@ -1,0 +1,86 @@
+//! `wss://`, with certificates of our own.
+
+mod support;
+
+use std::sync::Arc;
+
+use lastword::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use lastword::rustls::{ClientConfig, RootCertStore, ServerConfig};
+use lastword::{Cause, Client, CloseCode, ConnectError, Loss, Message, Server};
+use support::{Running, echo};
+
+fn configs() -> (Arc<ServerConfig>, Arc<ClientConfig>) {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+    let certificate = made.cert.der().clone();
+    let provider = Arc::new(lastword::rustls::crypto::aws_lc_rs::default_provider());
+    let server = ServerConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.clone()], PrivateKeyDer::from(key))
+        .unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate).unwrap();
+    let client = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    (Arc::new(server), Arc::new(client))
+}
+
+#[tokio::test]
+async fn a_conversation_over_tls_ends_cleanly_under_load() {
+    let (server, client) = configs();
+    let mut server = Running::start(Server::new().tls(server), echo).await;
+    let url = format!("wss://localhost:{}", server.address.port());
+    for size in [10, 100_000, 2 << 20] {
+        let mut ws = Client::new(&url).tls(client.clone()).connect().await.unwrap();
+        let message = Message::binary(vec![9; size]);
+        ws.send(message.clone()).await.unwrap();
+        assert_eq!(ws.recv().await.unwrap(), Some(message.clone()));
+        // More is on its way when the close is said.
+        ws.send(message).await.unwrap();
+        let ending = ws.close(CloseCode::NORMAL, "").await;
+        assert!(ending.is_clean(), "{ending}");
+        assert!(server.ending().await.is_clean());
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_not_trusted_is_an_error_that_says_so() {
+    let (server, _) = configs();
+    let server = Running::start(Server::new().tls(server), echo).await;
+    let url = format!("wss://localhost:{}", server.address.port());
+    let (_, other) = configs();
+    let error = Client::new(&url).tls(other).connect().await.unwrap_err();
+    assert!(matches!(error, ConnectError::Tls { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_stream_cut_without_close_notify_is_told_from_one_that_ended() {
+    let (server, client) = configs();
+    let mut server = Running::start(Server::new().tls(server), echo).await;
+    // A proxy in between that passes the opening on, and then only ends TCP.
+    let proxy = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("wss://localhost:{}", proxy.local_addr().unwrap().port());
+    let address = server.address;
+    let (cut, cut_now) = tokio::sync::oneshot::channel::<()>();
+    tokio::spawn(async move {
+        let (mut near, _) = proxy.accept().await.unwrap();
+        let mut far = tokio::net::TcpStream::connect(address).await.unwrap();
+        tokio::select! {
+            _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+            _ = cut_now => {}
+        }
+    });
+    let mut ws = Client::new(&url).tls(client).connect().await.unwrap();
+    ws.send("hello").await.unwrap();
+    assert!(ws.recv().await.unwrap().is_some());
+    cut.send(()).unwrap();
+    let ending = ws.recv().await.unwrap_err().0;
+    assert_eq!(ending.cause, Cause::Lost(Loss::Truncated), "{ending}");
+    let theirs = server.ending().await;
+    assert_eq!(theirs.cause, Cause::Lost(Loss::Truncated), "{theirs}");
+}
