@@ -265,7 +265,15 @@ impl Target {
         // The port stands in the header only if it is not the scheme's own.
         let header = if port == default_port { host.to_owned() } else { format!("{host}:{port}") };
         let host_header = HeaderValue::try_from(header).map_err(|_| invalid("invalid host"))?;
-        let path = uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+        let path = match uri.path_and_query() {
+            None => PathAndQuery::from_static("/"),
+            // The path is empty, and an empty path is `/` (section 3).
+            Some(query) if query.as_str().starts_with('?') => {
+                let path = format!("/{}", query.as_str());
+                path.parse().map_err(|_| invalid("invalid query"))?
+            }
+            Some(path) => path.clone(),
+        };
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         Ok(Self { scheme, host, port, host_header, path })
     }
