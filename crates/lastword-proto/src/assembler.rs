@@ -21,6 +21,8 @@ pub(crate) struct Assembler {
     /// The plain bytes, so far, of the unfinished message that were not handed out as parts.
     buffer: BytesMut,
     utf8: Validator,
+    /// Room for the small messages of one read: one allocation for many.
+    block: BytesMut,
 }
 
 /// An unfinished message.
@@ -44,11 +46,13 @@ pub(crate) enum Assembled {
 }
 
 impl Assembler {
-    /// Takes the next piece, in order. `deflate` is there if it was agreed on.
+    /// Takes the next piece, in order; `more` bytes were read behind it. `deflate` is there if it was
+    /// agreed on.
     #[inline]
     pub(crate) fn take(
         &mut self,
         piece: &Data<'_>,
+        more: usize,
         deflate: Option<&mut Deflate>,
         config: &Config,
     ) -> Result<Option<Assembled>, Violation> {
@@ -59,7 +63,14 @@ impl Assembler {
             && let Some(kind) = data_kind(piece.header.opcode)
         {
             check_size(piece.header.len, config)?;
-            return whole_message(kind, piece.payload, config.delivery).map(Some);
+            if kind == Kind::Text {
+                Validator::check(piece.payload).map_err(not_utf8)?;
+            }
+            let message = data(kind, self.copy(piece.payload, more));
+            return Ok(Some(match config.delivery {
+                Delivery::Whole => Assembled::Message(message),
+                Delivery::Parts => Assembled::Part(Part { data: message, last: true }),
+            }));
         }
         self.take_part(piece, deflate, config)
     }
@@ -76,6 +87,30 @@ impl Assembler {
         self.partial.as_ref().is_some_and(|partial| partial.compressed)
     }
 
+    /// All that was read is taken: nothing is kept for what may come.
+    #[inline]
+    pub(crate) fn rest(&mut self) {
+        if self.block.capacity() > 0 {
+            self.block = BytesMut::new();
+        }
+    }
+
+    /// The payload of a message that came whole, out of the caller's buffer. Small ones of the same
+    /// read share a block, so that a burst costs few allocations; the block is small and no larger
+    /// than what was read, so that a message that is kept holds on to little.
+    #[inline]
+    fn copy(&mut self, payload: &[u8], more: usize) -> Bytes {
+        if payload.len() > SHARED || (more == 0 && self.block.capacity() < payload.len()) {
+            return Bytes::copy_from_slice(payload);
+        }
+        if self.block.capacity() < payload.len() {
+            let size = payload.len().saturating_add(more).min(BLOCK);
+            self.block = BytesMut::with_capacity(size);
+        }
+        self.block.extend_from_slice(payload);
+        self.block.split().freeze()
+    }
+
     /// Gives back the memory of an unfinished message that will never be finished.
     pub(crate) fn release(&mut self) {
         self.buffer = BytesMut::new();
@@ -87,7 +122,7 @@ impl Assembler {
         deflate: Option<&mut Deflate>,
         config: &Config,
     ) -> Result<Option<Assembled>, Violation> {
-        let Self { partial, buffer, utf8 } = self;
+        let Self { partial, buffer, utf8, .. } = self;
         if piece.is_first {
             begin_frame(partial, &piece.header, config)?;
         }
@@ -145,20 +180,6 @@ impl Assembler {
             }
         }
     }
-}
-
-/// A message that came in one frame, wholly in the caller's buffer. The payload is copied to its
-/// own size, so that it does not hold on to the block it was read into.
-#[inline]
-fn whole_message(kind: Kind, payload: &[u8], delivery: Delivery) -> Result<Assembled, Violation> {
-    if kind == Kind::Text {
-        Validator::check(payload).map_err(not_utf8)?;
-    }
-    let message = data(kind, Bytes::copy_from_slice(payload));
-    Ok(match delivery {
-        Delivery::Whole => Assembled::Message(message),
-        Delivery::Parts => Assembled::Part(Part { data: message, last: true }),
-    })
 }
 
 /// Judges the header of a data frame by the message it stands in, and by the limits.
@@ -235,6 +256,10 @@ const fn data_kind(opcode: Opcode) -> Option<Kind> {
 fn not_utf8(error: crate::utf8::InvalidUtf8) -> Violation {
     Violation::NotUtf8 { at: error.at }
 }
+
+/// Payloads up to this size may share a block, and how large a block is.
+const SHARED: usize = 1024;
+const BLOCK: usize = 4096;
 
 /// The first growth of the buffer of an unfinished message.
 const FIRST_GROWTH: usize = 4096;

@@ -215,9 +215,9 @@ impl Connection {
         let mut input = bytes;
         while self.reads_frames() {
             match self.decoder.next(&mut input) {
-                Ok(Some(Piece::Data(data))) => self.receive_data(&data, now),
+                Ok(Some(Piece::Data(data))) => self.receive_data(&data, input.len(), now),
                 Ok(Some(Piece::Control(control))) => self.receive_control(&control, now),
-                Ok(None) => return,
+                Ok(None) => return self.assembler.rest(),
                 Err(violation) => self.violated(violation, now),
             }
         }
@@ -265,7 +265,7 @@ impl Connection {
     }
 
     #[inline]
-    fn receive_data(&mut self, data: &Data<'_>, now: Instant) {
+    fn receive_data(&mut self, data: &Data<'_>, more: usize, now: Instant) {
         if let Some(record) = &mut self.record
             && (data.is_first || !data.payload.is_empty())
         {
@@ -273,7 +273,7 @@ impl Connection {
             let entry = FrameEntry::new(End::Peer, header.opcode, header.fin, header.len, payload);
             record.add(Entry::Frame(entry.compressed(self.assembler.is_compressed())));
         }
-        match self.assembler.take(data, self.deflate.as_deref_mut(), &self.config) {
+        match self.assembler.take(data, more, self.deflate.as_deref_mut(), &self.config) {
             Ok(None) => {}
             Ok(Some(assembled)) => self.deliver(assembled, now),
             Err(violation) => self.violated(violation, now),

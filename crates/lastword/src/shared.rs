@@ -12,12 +12,13 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
 use lastword_proto::{
-    Agreement, Config, Connection, Ending, Event, Operation, OurSide, PingId, Transmit,
+    Agreement, Config, Connection, Ending, Event, Message, Operation, OurSide, PingId, Transmit,
     TransportError,
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
+use crate::error::Ended;
 use crate::opening::Opening;
 use crate::transport::{Addresses, Transport};
 
@@ -152,23 +153,41 @@ impl Shared {
         self.span.in_scope(work)
     }
 
-    /// The next event for the application; reads when none waits.
-    pub(crate) fn poll_event(&self, cx: &mut Context<'_>) -> Poll<Event> {
+    /// The next message for the application, `None` at a clean end; reads when none waits.
+    #[inline]
+    pub(crate) fn poll_message(
+        &self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Message>, Ended>> {
         let mut inner = self.lock();
         loop {
-            if let Some(event) = inner.connection.poll_event() {
-                return Poll::Ready(event);
+            match inner.connection.poll_event() {
+                Some(Event::Message(message)) => return Poll::Ready(Ok(Some(message))),
+                Some(_) => continue,
+                None => {}
             }
-            // What was held back while a batch of messages was worked off leaves before we wait.
-            inner.write();
-            self.wakes.receiver.register(cx.waker());
-            let progress = inner.read();
-            self.tell(&mut inner);
-            if progress == Progress::Blocked && !inner.connection.has_events() {
-                self.rearm(&inner);
+            if let Some(ending) = inner.connection.ending() {
+                let clean = ending.is_clean();
+                return Poll::Ready(if clean { Ok(None) } else { Err(Ended(Arc::clone(ending))) });
+            }
+            if self.poll_more(&mut inner, cx).is_pending() {
                 return Poll::Pending;
             }
         }
+    }
+
+    /// Writes what was held back, and reads.
+    fn poll_more(&self, inner: &mut Inner, cx: &mut Context<'_>) -> Poll<()> {
+        // What was held back while a batch of messages was worked off leaves before we wait.
+        inner.write();
+        self.wakes.receiver.register(cx.waker());
+        let progress = inner.read();
+        self.tell(inner);
+        if progress == Progress::Blocked && !inner.connection.has_events() {
+            self.rearm(inner);
+            return Poll::Pending;
+        }
+        Poll::Ready(())
     }
 
     /// One turn of the pump: reads, writes and keeps the deadlines. Returns when to come again, or
@@ -201,12 +220,13 @@ impl Shared {
     }
 
     /// After the application asked for something: writes it now, or leaves it to whoever will.
+    #[inline]
     pub(crate) fn after_request(&self, inner: &mut Inner, writing: Writing) {
         match writing {
             Writing::Now => inner.write(),
             // More messages are being worked off, or a batch is open: one write for all. Somebody
-            // has to remember it: the task of the pump.
-            Writing::Corked if self.attended.load(Ordering::Relaxed) => {}
+            // has to remember it: the task of the pump, which has its turn behind ours.
+            Writing::Corked if self.attended.load(Ordering::Relaxed) => return,
             Writing::Corked => self.wakes.pump.wake(),
         }
         self.tell(inner);

@@ -3,12 +3,12 @@
 //! They ask the core, and wait. No future here holds protocol state across an await: dropping one
 //! at any point loses nothing and tears no frame.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use lastword_proto::{CloseCode, CloseFrame, Compression, Ending, Event, Ledger, Message, PingId};
+use lastword_proto::{CloseCode, CloseFrame, Compression, Ending, Ledger, Message, PingId};
 
 use crate::error::{Ended, SendError};
 use crate::opening::Opening;
@@ -57,8 +57,11 @@ impl WebSocket {
     ///
     /// # Cancel safety
     /// Nothing is lost: a message is taken only in the moment in which it is returned.
-    pub async fn recv(&mut self) -> Result<Option<Message>, Ended> {
-        self.receiver.recv().await
+    #[inline]
+    pub fn recv(
+        &mut self,
+    ) -> impl Future<Output = Result<Option<Message>, Ended>> + Send + use<'_> {
+        self.receiver.recv()
     }
 
     /// Sends a message: waits for room in the send buffer, and writes as soon as that is useful.
@@ -70,8 +73,12 @@ impl WebSocket {
     ///
     /// # Cancel safety
     /// Nothing is lost: the message is either not accepted or wholly queued.
-    pub async fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
-        self.sender.send(message).await
+    #[inline]
+    pub fn send(
+        &self,
+        message: impl Into<Message>,
+    ) -> impl Future<Output = Result<(), SendError>> + Send {
+        self.sender.send(message)
     }
 
     /// Sends a message if there is room for it.
@@ -187,10 +194,17 @@ impl Sender {
     /// # Cancel safety
     /// Nothing is lost: the message is either not accepted or wholly queued.
     #[inline]
-    pub async fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
-        match self.offer(message.into()) {
-            Err(SendError::Full(message)) => self.send_when_room(message).await,
-            result => result,
+    pub fn send(
+        &self,
+        message: impl Into<Message>,
+    ) -> impl Future<Output = Result<(), SendError>> + Send {
+        let message = message.into();
+        async move {
+            match self.offer(message) {
+                // Boxed, since it is rare: the future of a send stays small.
+                Err(SendError::Full(message)) => Box::pin(self.send_when_room(message)).await,
+                result => result,
+            }
         }
     }
 
@@ -400,32 +414,15 @@ impl Receiver {
     /// # Cancel safety
     /// Nothing is lost: a message is taken only in the moment in which it is returned.
     #[inline]
-    pub async fn recv(&mut self) -> Result<Option<Message>, Ended> {
-        loop {
-            if let Some(ending) = self.ending_told() {
-                return if ending.is_clean() { Ok(None) } else { Err(Ended(ending)) };
-            }
-            match poll_fn(|cx| self.alive.0.poll_event(cx)).await {
-                Event::Message(message) => return Ok(Some(message)),
-                Event::Ended(ending) if ending.is_clean() => return Ok(None),
-                Event::Ended(ending) => return Err(Ended(ending)),
-                _ => {}
-            }
-        }
+    pub fn recv(
+        &mut self,
+    ) -> impl Future<Output = Result<Option<Message>, Ended>> + Send + use<'_> {
+        poll_fn(|cx| self.alive.0.poll_message(cx))
     }
 
     /// What both sides said in the opening.
     pub fn opening(&self) -> &Opening {
         &self.alive.0.opening
-    }
-
-    /// The ending, if there is nothing before it to be received.
-    fn ending_told(&self) -> Option<Arc<Ending>> {
-        let inner = self.alive.0.lock();
-        if inner.connection.has_events() {
-            return None;
-        }
-        inner.connection.ending().map(Arc::clone)
     }
 }
 
