@@ -117,6 +117,19 @@ pub enum Unconfirmed {
     Kept,
 }
 
+/// Whether a message may be compressed, where permessage-deflate was agreed on.
+#[expect(clippy::exhaustive_enums, reason = "by size, always, or never")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// From `DeflateConfig::threshold` up.
+    #[default]
+    Auto,
+    /// Whatever its size.
+    Always,
+    /// Not this one: it would not shrink, or a secret stands beside what an attacker chose.
+    Never,
+}
+
 /// Settings of permessage-deflate (RFC 7692).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

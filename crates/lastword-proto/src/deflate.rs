@@ -12,8 +12,7 @@ use bytes::BytesMut;
 use zlib_rs::{DeflateConfig as Parameters, DeflateFlush, InflateFlush, Method, Status, Strategy};
 
 use crate::agreement::{ContextTakeover, DeflateAgreement, DeflateDirection};
-use crate::config::DeflateConfig;
-use crate::encoder::Compression;
+use crate::config::{Compression, DeflateConfig};
 use crate::wire::Role;
 
 pub(crate) struct Deflate {

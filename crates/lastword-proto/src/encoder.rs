@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use crate::config::Config;
+use crate::config::{Compression, Config};
 use crate::control::{write_control, write_farewell};
 use crate::deflate::{Compressed, Deflate, Position};
 use crate::header::Header;
@@ -17,19 +17,6 @@ use crate::masks::Masks;
 use crate::message::{Kind, Message};
 use crate::output::{Completes, Output};
 use crate::wire::{Farewell, Opcode};
-
-/// Whether a message may be compressed, where permessage-deflate was agreed on.
-#[expect(clippy::exhaustive_enums, reason = "by size, always, or never")]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Compression {
-    /// From `DeflateConfig::threshold` up.
-    #[default]
-    Auto,
-    /// Whatever its size.
-    Always,
-    /// Not this one: it would not shrink, or a secret stands beside what an attacker chose.
-    Never,
-}
 
 #[derive(Default)]
 pub(crate) struct Encoder {

@@ -51,10 +51,9 @@ pub use closing::{
     Cause, Ending, First, Loss, Operation, OsError, OurSide, PeerSide, TimeOut, Transport,
     TransportError,
 };
-pub use config::{Config, DeflateConfig, Delivery, OpeningLimits, Unconfirmed};
+pub use config::{Compression, Config, DeflateConfig, Delivery, OpeningLimits, Unconfirmed};
 pub use connection::{Connection, Leave, SendRefused, Transmit};
 pub use cut::{Cut, FrameCut, MessageCut};
-pub use encoder::Compression;
 pub use event::Event;
 pub use header::HeaderError;
 pub use keepalive::PingId;

@@ -1,7 +1,7 @@
 //! A wire toolbox that shares no code with the crate, and a driver around one connection with a
 //! clock of its own.
 
-#![allow(dead_code, reason = "each test file uses what it needs")]
+#![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses what it needs")]
 
 use std::io;
 use std::sync::Arc;

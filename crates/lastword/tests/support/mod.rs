@@ -1,6 +1,6 @@
 //! A server on a port of its own, and a raw peer that says exactly what a test wants.
 
-#![allow(dead_code, reason = "each test file uses what it needs")]
+#![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses what it needs")]
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,0 +1,26 @@
+//! An echo server that says how each connection ended: `cargo run -p lastword --example echo_server`.
+//! Try it with `cargo run -- connect ws://127.0.0.1:8765`; Ctrl-C says goodbye to everybody.
+
+use lastword::{HandlerError, Server, WebSocket};
+
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    let server = Server::new().observe(|outcome| match outcome.result {
+        Ok(ending) => println!("{}: {ending}", outcome.peer),
+        Err(error) => println!("{}: no connection: {error}", outcome.peer),
+    });
+    let bound = server.bind("127.0.0.1:8765").await?;
+    println!("echoing on ws://{}", bound.local_addr()?);
+    let ctrl_c = async { tokio::signal::ctrl_c().await.unwrap_or_default() };
+    let report = bound.serve_until(echo, ctrl_c).await;
+    println!("{} connections were open at the end", report.endings.len());
+    Ok(())
+}
+
+async fn echo(mut ws: WebSocket) -> Result<(), HandlerError> {
+    // `None` is a clean end; anything else is an error that tells what happened.
+    while let Some(message) = ws.recv().await? {
+        ws.send(message).await?;
+    }
+    Ok(())
+}
