@@ -111,8 +111,12 @@ impl Assembler {
         self.block.split().freeze()
     }
 
-    /// Gives back the memory of an unfinished message that will never be finished.
+    /// Gives back the memory of an unfinished message that will never be finished; how much of it
+    /// had come stays known.
     pub(crate) fn release(&mut self) {
+        if let Some(partial) = &mut self.partial {
+            partial.handed_out = partial.handed_out.saturating_add(self.buffer.len());
+        }
         self.buffer = BytesMut::new();
     }
 

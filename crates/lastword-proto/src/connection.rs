@@ -81,6 +81,8 @@ pub struct Connection {
     /// A violation that came behind messages which the application has not fetched yet.
     verdict: Option<Violation>,
     unsent: Vec<Message>,
+    /// Bytes that waited to be written when we gave up writing them.
+    retired: usize,
     record: Option<Box<Record>>,
     ending: Option<Arc<Ending>>,
 }
@@ -194,6 +196,7 @@ impl Connection {
             discarded: 0,
             verdict: None,
             unsent: Vec::new(),
+            retired: 0,
             record: None,
             ending: None,
             config,
@@ -237,7 +240,7 @@ impl Connection {
         let told = self.closing.transport_error(error, now);
         if self.closing.state() == State::Draining {
             self.retire_output();
-            self.unsent.extend(self.output.take_unsent());
+            self.give_back_rest();
         }
         self.obey(told, now);
     }
@@ -334,10 +337,11 @@ impl Connection {
         let told = self.closing.receive_close(farewell.clone(), now);
         if told != Told::Nothing {
             self.events.push_back(Event::PeerClosing(farewell.clone()));
+            // No ping needs an answer any more, and none of ours will get one.
+            self.output.control.clear();
         }
         if before == State::Open && self.closing.state() == State::Answering {
-            // What was accepted before goes first; no ping of the peer needs an answer any more.
-            self.output.control.clear();
+            // What was accepted before goes first.
             self.encode(|encoder, tools| encoder.part(farewell, tools));
         }
         self.obey(told, now);
@@ -462,9 +466,7 @@ impl Connection {
     /// Bytes that wait to be sent (and to be confirmed, with [`Unconfirmed::Kept`](crate::Unconfirmed::Kept)).
     #[inline]
     pub fn waiting(&self) -> usize {
-        let output = usize::try_from(self.output.waiting()).unwrap_or(usize::MAX);
-        let kept = self.account.kept_bytes();
-        output.saturating_add(self.encoder.queued()).saturating_add(kept)
+        self.output_waiting().saturating_add(self.account.kept_bytes())
     }
 
     /// Asks the peer for a sign of life, ahead of data; [`Self::answered`] tells of the answer.
@@ -542,7 +544,10 @@ impl Connection {
                     self.account.hand_over(message, self.config.unconfirmed);
                     self.last_message = now;
                 }
-                Completes::Streamed(bytes) => self.account.hand_over_bytes(bytes),
+                Completes::Streamed(bytes) => {
+                    self.account.hand_over_bytes(bytes);
+                    self.last_message = now;
+                }
                 Completes::Ping(id) => self.wrote_ping(id, now),
                 Completes::Farewell => self.wrote_close(now),
             }
@@ -579,9 +584,29 @@ impl Connection {
 
     /// What was accepted and has not begun to leave will not leave.
     fn retire_output(&mut self) {
+        let before = self.output_waiting();
         self.unsent.extend(self.output.retire());
         self.unsent.extend(self.encoder.take_unsent());
         self.output.control.clear();
+        let retired = before.saturating_sub(self.output_waiting());
+        self.retired = self.retired.saturating_add(retired);
+    }
+
+    /// Nothing leaves any more.
+    fn give_back_rest(&mut self) {
+        self.retired = self.retired.saturating_add(self.output_waiting());
+        let mut unsent = self.output.take_unsent();
+        unsent.extend(self.encoder.take_unsent());
+        // What was retired before had stood behind the frame that was in progress.
+        unsent.append(&mut self.unsent);
+        self.unsent = unsent;
+    }
+
+    /// Bytes of data that wait to be written.
+    #[inline]
+    fn output_waiting(&self) -> usize {
+        let output = usize::try_from(self.output.waiting()).unwrap_or(usize::MAX);
+        output.saturating_add(self.encoder.queued())
     }
 }
 
@@ -649,9 +674,13 @@ impl Connection {
 
     /// A deadline has come. To be called after reading and writing what is possible.
     pub fn handle_timeout(&mut self, now: Instant) {
-        while self.ending.is_none() {
-            let Some((timer, due)) = self.timers.take_due(now) else { return };
-            let before = self.closing.state();
+        let before = self.closing.state();
+        for (timer, due) in self.timers.all_due(now) {
+            // A timer that began the end has a close frame to be written before the next counts.
+            if self.closing.state() != before {
+                return;
+            }
+            self.timers.set(timer, None);
             if let Some(record) = &mut self.record {
                 record.add(Entry::Timer(timer.name()));
             }
@@ -666,10 +695,6 @@ impl Connection {
                     let told = self.closing.run_out_of_patience(limit, now);
                     self.obey(told, now);
                 }
-            }
-            if self.closing.state() != before {
-                // Something is to be said now: it has to be written before the next deadline counts.
-                return;
             }
         }
     }
@@ -726,19 +751,17 @@ impl Connection {
         if self.ending.is_some() {
             return;
         }
-        let waiting = usize::try_from(self.output.waiting()).unwrap_or(usize::MAX);
         let witness = Witness {
             cut: self.cut(),
             ledger: self.account.ledger(),
             discarded: self.discarded,
-            waiting: waiting.saturating_add(self.encoder.queued()),
+            waiting: self.output_waiting().saturating_add(self.retired),
             last_received: self.last_received,
             last_sent: self.last_sent,
             latency: self.keepalive.latency(),
         };
         let ending = Arc::new(self.closing.ending(witness, now));
-        self.unsent.extend(self.output.take_unsent());
-        self.unsent.extend(self.encoder.take_unsent());
+        self.give_back_rest();
         self.timers.clear();
         self.assembler.release();
         self.deflate = None;
@@ -746,8 +769,12 @@ impl Connection {
         self.events.push_back(Event::Ended(ending));
     }
 
-    /// Where the incoming stream stands, if not between messages.
+    /// Where the incoming stream stands, if not between messages. A violation says itself where it
+    /// was; how much of the offending message had been looked at depends on how it was read.
     fn cut(&self) -> Option<Cut> {
+        if let Some(Cause::Violation(_)) = self.closing.cause() {
+            return None;
+        }
         let message = self.assembler.unfinished().map(|(kind, fragments, bytes)| {
             MessageCut::new(kind, fragments, bytes, self.assembler.is_compressed())
         });
@@ -757,7 +784,7 @@ impl Connection {
     /// The limit that the closing ran into; `None` if it was given no time at all.
     fn closing_limit(&self) -> Option<Duration> {
         match self.closing.cause() {
-            Some(Cause::TimedOut(_)) => None,
+            Some(Cause::TimedOut(TimeOut::Pong { .. } | TimeOut::Write { .. })) => None,
             Some(Cause::Dropped) => Some(self.config.linger.min(self.config.close_timeout)),
             _ => Some(self.config.close_timeout),
         }
@@ -808,6 +835,7 @@ impl Connection {
     /// The peer is as good as gone: a close frame is tried once, and not waited for.
     fn die(&mut self, cause: Cause, reason: &'static str, now: Instant) {
         self.timers.set_once(Timer::Closing, now);
+        self.closing.give_up(&cause);
         self.fail(cause, CloseFrame::truncated(CloseCode::INTERNAL_ERROR, reason), now);
     }
 }

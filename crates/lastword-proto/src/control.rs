@@ -56,6 +56,10 @@ impl ControlLane {
     pub(crate) fn clear(&mut self) {
         self.pongs = VecDeque::new();
         (self.ping, self.farewell) = (None, None);
+        if !self.is_mid_frame() {
+            self.staged = Vec::new();
+            self.marks = VecDeque::new();
+        }
     }
 
     #[inline]

@@ -67,7 +67,7 @@ impl Encoder {
     #[inline]
     pub(crate) fn send(&mut self, message: Message, compression: Compression, tools: &mut Tools) {
         let direct = self.is_empty()
-            && message.len() <= DIRECT
+            && message.len() <= tools.config.fragment_size.min(DIRECT)
             && tools.output.waiting() < AHEAD
             && tools.deflate.is_none();
         if direct {

@@ -58,7 +58,8 @@ pub(crate) struct Account {
     pub(crate) delivered: Tally,
     pub(crate) discarded: Tally,
     /// Messages between handed over and confirmed, if they are kept.
-    kept: VecDeque<Message>,
+    /// Each with its number among all that were handed over: those sent by parts are not kept.
+    kept: VecDeque<(u64, Message)>,
     kept_bytes: usize,
 }
 
@@ -85,7 +86,7 @@ impl Account {
         self.hand_over_bytes(message.len());
         if unconfirmed == Unconfirmed::Kept {
             self.kept_bytes = self.kept_bytes.saturating_add(message.len());
-            self.kept.push_back(message);
+            self.kept.push_back((self.handed_over.messages, message));
         }
     }
 
@@ -101,9 +102,7 @@ impl Account {
 
     /// The peer answered a ping that stood at `position`.
     pub(crate) fn confirm(&mut self, position: Tally) {
-        let newly = position.minus(self.confirmed);
-        for _ in 0..newly.messages {
-            let Some(message) = self.kept.pop_front() else { break };
+        while let Some((_, message)) = self.kept.pop_front_if(|kept| kept.0 <= position.messages) {
             self.kept_bytes = self.kept_bytes.saturating_sub(message.len());
         }
         if position.messages > self.confirmed.messages {
@@ -118,7 +117,7 @@ impl Account {
 
     pub(crate) fn take_kept(&mut self) -> Vec<Message> {
         self.kept_bytes = 0;
-        std::mem::take(&mut self.kept).into()
+        std::mem::take(&mut self.kept).into_iter().map(|(_, message)| message).collect()
     }
 
     pub(crate) const fn ledger(&self) -> Ledger {

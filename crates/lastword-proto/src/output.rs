@@ -299,6 +299,12 @@ impl Output {
                 self.tail = Vec::new();
             }
             self.tail.clear();
+        } else if self.chunks.is_empty() && self.front >= KEPT && self.front >= self.tail.len() / 2
+        {
+            // An output that never runs dry: what is written makes room, for no more copying than
+            // there was writing.
+            self.tail.drain(..self.front);
+            self.front = 0;
         }
     }
 }

@@ -75,13 +75,17 @@ impl Timers {
         Timer::ALL.into_iter().filter_map(|timer| self.get(timer)).min()
     }
 
-    /// Takes one timer that is due, with its deadline; the closing's first, then the others that
-    /// end a connection.
-    pub(crate) fn take_due(&mut self, now: Instant) -> Option<(Timer, Instant)> {
-        let due = |timer| Some((timer, self.get(timer).filter(|&at| at <= now)?));
-        let (timer, at) = Timer::ALL.into_iter().find_map(due)?;
-        self.set(timer, None);
-        Some((timer, at))
+    /// Takes those that are due, with their deadlines; the closing's first, then the others that
+    /// end a connection. Each comes once, even if it is set to an instant that has passed.
+    pub(crate) fn all_due(
+        &mut self,
+        now: Instant,
+    ) -> impl Iterator<Item = (Timer, Instant)> + use<> {
+        let mut due = [None; Timer::ALL.len()];
+        for (slot, timer) in due.iter_mut().zip(Timer::ALL) {
+            *slot = self.get(timer).filter(|&at| at <= now).map(|at| (timer, at));
+        }
+        due.into_iter().flatten()
     }
 
     pub(crate) fn clear(&mut self) {

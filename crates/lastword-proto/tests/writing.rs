@@ -23,40 +23,6 @@ fn take(driven: &mut Driven, count: usize) -> usize {
 }
 
 #[test]
-fn written_a_byte_at_a_time_with_pings_in_between_no_frame_is_torn() {
-    for role in [Role::Server, Role::Client] {
-        let mut config = Config::default();
-        config.fragment_size = 1000;
-        let mut driven = Driven::with(role, config);
-        let large = "x".repeat(3500);
-        driven.send("small");
-        driven.send(large.as_str());
-        driven.send(Message::binary(vec![7; 10]));
-        let mut written = 0;
-        while take(&mut driven, 1) == 1 {
-            written += 1;
-            if written % 97 == 0 {
-                driven
-                    .connection
-                    .receive(&mut frame(role.peer(), 0x89, b"are you there"), driven.now);
-            }
-        }
-        let frames = driven.written();
-        let data: Vec<u8> = frames
-            .iter()
-            .filter(|(first, _)| first & 0x0f < 8)
-            .flat_map(|(_, payload)| payload.clone())
-            .collect();
-        assert_eq!(data, [b"small", large.as_bytes(), &[7; 10]].concat());
-        assert!(frames.iter().filter(|(first, _)| *first == 0x8a).count() > 30);
-        let firsts: Vec<u8> =
-            frames.iter().map(|(first, _)| *first).filter(|first| first & 0x0f < 8).collect();
-        assert_eq!(firsts, [0x81, 0x01, 0x00, 0x00, 0x80, 0x82]);
-        assert_eq!(driven.connection.ledger().handed_over.messages, 3);
-    }
-}
-
-#[test]
 fn a_flood_of_pings_from_a_peer_that_never_reads_costs_nothing() {
     let mut driven = Driven::new(Role::Server);
     let ping = frame(Role::Client, 0x89, &[b'p'; 125]);
@@ -67,28 +33,6 @@ fn a_flood_of_pings_from_a_peer_that_never_reads_costs_nothing() {
     let pongs = driven.written();
     assert!(pongs.len() <= 16);
     assert_eq!(pongs.last().unwrap(), &(0x8a, b"newest".to_vec()));
-}
-
-#[test]
-fn what_did_not_leave_comes_back_whole_and_in_order() {
-    let texts = ["one", "two", "three", "four"];
-    let mut whole = Driven::new(Role::Server);
-    texts.iter().for_each(|text| whole.send(*text));
-    whole.write();
-    for cut in 0..=whole.wire.len() {
-        let mut driven = Driven::new(Role::Server);
-        texts.iter().for_each(|text| driven.send(*text));
-        take(&mut driven, cut);
-        driven.fail(Operation::Read, ErrorKind::ConnectionReset);
-        let (left, _) = support::frames(&whole.wire[..cut]);
-        let unsent: Vec<Message> =
-            texts[left.len()..].iter().map(|text| Message::from(*text)).collect();
-        assert_eq!(driven.connection.take_unsent(), unsent, "cut at {cut}");
-        let ledger = driven.ending().ledger;
-        assert_eq!(ledger.handed_over.messages, left.len() as u64);
-        assert_eq!(ledger.unsent.messages, unsent.len() as u64);
-        assert_eq!(driven.connection.take_unsent(), [], "once");
-    }
 }
 
 #[test]
@@ -156,29 +100,6 @@ fn nothing_is_accepted_behind_a_close_and_the_message_comes_back() {
     driven.settle();
     let firsts: Vec<u8> = driven.written().into_iter().map(|(first, _)| first).collect();
     assert_eq!(firsts, [0x81, 0x88]);
-}
-
-#[test]
-fn a_message_by_parts_is_one_message_and_is_not_interrupted() {
-    let mut driven = Driven::new(Role::Server);
-    let part = |text: &str, last| Part { data: text.into(), last };
-    driven.connection.send_part(part("one ", false), Compression::Auto).unwrap();
-    let refused = driven.connection.send("other".into(), Compression::Auto);
-    assert_eq!(refused, Err(SendRefused::Streaming("other".into())));
-    let changed = Part { data: Message::binary(vec![1]), last: true };
-    assert!(matches!(
-        driven.connection.send_part(changed, Compression::Auto),
-        Err(SendRefused::KindChanged(_))
-    ));
-    driven.connection.send_part(part("two", false), Compression::Auto).unwrap();
-    driven.connection.send_part(part("", true), Compression::Auto).unwrap();
-    driven.settle();
-    let frames: Vec<_> = driven.written();
-    let expected = [(0x01, b"one ".to_vec()), (0x00, b"two".to_vec()), (0x80, Vec::new())];
-    assert_eq!(frames, expected);
-    let ledger = driven.connection.ledger();
-    assert_eq!((ledger.handed_over.messages, ledger.handed_over.bytes), (1, 7));
-    driven.send("other");
 }
 
 proptest! {

@@ -29,7 +29,8 @@ pub struct Ending {
     pub received: Farewell,
     /// Whether both close frames were across before the transport gave way.
     pub(super) agreed: bool,
-    /// Where the incoming stream was cut, if not between messages.
+    /// Where the incoming stream was cut, if not between messages; `None` after a violation, which
+    /// says itself where it was.
     pub cut: Option<Cut>,
     /// What became of the messages.
     pub ledger: Ledger,

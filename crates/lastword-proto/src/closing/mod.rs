@@ -232,6 +232,16 @@ impl Closing {
                 self.ours = OurClose::Queued(farewell);
             }
             State::CloseSent => self.agreed = true,
+            // Ours had left before a write (of a pong) failed, and the peer had answered it: both
+            // are across. What failed did so because the peer had left properly.
+            State::Draining if matches!(self.ours, OurClose::Written(_)) => {
+                self.agreed = true;
+                if let Some(loss @ Cause::Lost(_)) =
+                    self.cause.take_if(|c| matches!(c, Cause::Lost(_)))
+                {
+                    self.also.insert(0, loss);
+                }
+            }
             _ => {}
         }
         told
@@ -305,7 +315,10 @@ impl Closing {
                 Loss::Io(error) => PeerSide::Failed(error),
             };
         }
-        if !self.agreed {
+        // A peer that said goodbye, or that we gave up on, may end its stream as it likes.
+        let ends = operation == Operation::Read && matches!(loss, Loss::Truncated | Loss::Eof);
+        let expected = matches!(self.state, State::Answering | State::Failing | State::Failed);
+        if !(self.agreed || ends && expected) {
             self.note_first(End::Peer);
             self.note_cause(Cause::Lost(loss));
         }
@@ -317,6 +330,13 @@ impl Closing {
             (Operation::Write | Operation::Flush | Operation::Shutdown, _) => {
                 self.step(Step::WriteLost, now)
             }
+        }
+    }
+
+    /// The peer is as good as gone, while a last word of ours was still to be written.
+    pub(crate) fn give_up(&mut self, cause: &Cause) {
+        if matches!(self.state, State::Answering | State::Failing) {
+            self.note_cause(cause.clone());
         }
     }
 
