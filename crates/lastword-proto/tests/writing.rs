@@ -2,25 +2,13 @@
 
 mod support;
 
-use std::io::ErrorKind;
 use std::sync::Arc;
 
 use lastword_proto::{
-    Agreement, Compression, Config, Connection, Message, Operation, Part, Role, SendRefused,
-    Transmit, Unconfirmed,
+    Agreement, Compression, Config, Connection, Message, Role, SendRefused, Transmit, Unconfirmed,
 };
 use proptest::prelude::*;
 use support::{Driven, close_frame, frame};
-
-/// Takes at most `count` of the lent bytes.
-fn take(driven: &mut Driven, count: usize) -> usize {
-    let Transmit::Bytes(lent) = driven.connection.poll_transmit() else { return 0 };
-    let bytes = lent.to_vec();
-    let count = count.min(bytes.len());
-    driven.wire.extend(&bytes[..count]);
-    driven.connection.wrote(count, driven.now);
-    count
-}
 
 #[test]
 fn a_flood_of_pings_from_a_peer_that_never_reads_costs_nothing() {
