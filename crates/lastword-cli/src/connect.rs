@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use lastword::{Client, CloseCode, Config, Ending, Message, WebSocket};
+use lastword::{Client, CloseCode, Config, Ending, First, Message, WebSocket};
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::mpsc;
@@ -62,6 +62,10 @@ async fn converse(args: ConnectArgs) -> Outcome {
     if json {
         report::event(&report::ended(peer, &ending));
     } else if people || !ending.is_clean() {
+        if people && ending.first != Some(First::Us) {
+            // The prompt, and perhaps half a line, still stand there.
+            eprintln!();
+        }
         eprintln!("{}", print::escape(&ending.to_string()));
     }
     Outcome::from(&*ending)

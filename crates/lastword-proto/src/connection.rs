@@ -18,7 +18,7 @@ use crate::agreement::Agreement;
 use crate::assembler::{Assembled, Assembler};
 use crate::closing::{Cause, Closing, Ending, State, TimeOut, Told, TransportError, Witness};
 use crate::config::{Compression, Config};
-use crate::control::Meaning;
+use crate::control::{Meaning, farewell_body};
 use crate::cut::{Cut, MessageCut};
 use crate::decoder::{Control, Data, Decoder, Piece};
 use crate::deflate::Deflate;
@@ -419,7 +419,6 @@ impl Connection {
             return Err(SendRefused::Streaming(message));
         }
         self.account.accept(message.len());
-        self.record_sent(message.kind(), message.payload());
         self.encode(|encoder, tools| encoder.send(message, compression, tools));
         Ok(())
     }
@@ -451,7 +450,7 @@ impl Connection {
             self.streaming = None;
         }
         let payload = part.data.into_payload();
-        self.record_sent(kind, &payload);
+        self.record_sent(data_opcode(kind), &payload);
         let part = PartOut { payload, kind, first, last: part.last, compressed, total };
         self.encode(|encoder, tools| encoder.send_part(part, tools));
         Ok(())
@@ -541,6 +540,7 @@ impl Connection {
             match completes {
                 Completes::Nothing => {}
                 Completes::Message(message) => {
+                    self.record_sent(data_opcode(message.kind()), message.payload());
                     self.account.hand_over(message, self.config.unconfirmed);
                     self.last_message = now;
                 }
@@ -549,22 +549,27 @@ impl Connection {
                     self.last_message = now;
                 }
                 Completes::Ping(id) => self.wrote_ping(id, now),
-                Completes::Farewell => self.wrote_close(now),
+                Completes::Farewell(farewell) => self.wrote_close(&farewell, now),
             }
         }
         while let Some(meaning) = self.output.completed_control() {
             match meaning {
                 Meaning::Ping(id) => self.wrote_ping(id, now),
-                Meaning::Farewell => self.wrote_close(now),
+                Meaning::Pong(pong) => self.record_sent(Opcode::Pong, pong.payload()),
+                Meaning::Farewell(farewell) => self.wrote_close(&farewell, now),
             }
         }
     }
 
     fn wrote_ping(&mut self, id: PingId, now: Instant) {
+        self.record_sent(Opcode::Ping, &id.payload());
         self.keepalive.wrote(id, self.account.position(), now);
     }
 
-    fn wrote_close(&mut self, now: Instant) {
+    fn wrote_close(&mut self, farewell: &Farewell, now: Instant) {
+        if self.record.is_some() {
+            self.record_sent(Opcode::Close, &farewell_body(farewell));
+        }
         let told = self.closing.wrote_close(now);
         self.obey(told, now);
     }
@@ -575,9 +580,9 @@ impl Connection {
         with(encoder, &mut Tools { output, masks, deflate: deflate.as_deref_mut(), config });
     }
 
-    fn record_sent(&mut self, kind: Kind, payload: &[u8]) {
+    /// Records what was wholly written: a control frame, or a message, in however many frames.
+    fn record_sent(&mut self, opcode: Opcode, payload: &[u8]) {
         let Some(record) = &mut self.record else { return };
-        let opcode = if kind == Kind::Text { Opcode::Text } else { Opcode::Binary };
         let len = payload.len() as u64;
         record.add(Entry::Frame(FrameEntry::new(End::Us, opcode, true, len, payload)));
     }
@@ -923,6 +928,13 @@ impl std::fmt::Debug for Connection {
             .field("state", &self.closing.state())
             .field("ledger", &self.ledger())
             .finish_non_exhaustive()
+    }
+}
+
+const fn data_opcode(kind: Kind) -> Opcode {
+    match kind {
+        Kind::Text => Opcode::Text,
+        Kind::Binary => Opcode::Binary,
     }
 }
 

@@ -27,10 +27,11 @@ pub(crate) struct ControlLane {
 }
 
 /// What it means that a control frame was written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Meaning {
     Ping(PingId),
-    Farewell,
+    Pong(Box<Control>),
+    Farewell(Farewell),
 }
 
 impl ControlLane {
@@ -82,6 +83,7 @@ impl ControlLane {
         }
         for ping in std::mem::take(&mut self.pongs) {
             write_control(&mut self.staged, Opcode::Pong, ping.payload(), masks);
+            self.marks.push_back((self.staged.len(), Meaning::Pong(ping)));
         }
         if let Some(id) = self.ping.take() {
             write_control(&mut self.staged, Opcode::Ping, &id.payload(), masks);
@@ -89,7 +91,7 @@ impl ControlLane {
         }
         if let Some(farewell) = self.farewell.take() {
             write_farewell(&mut self.staged, &farewell, masks);
-            self.marks.push_back((self.staged.len(), Meaning::Farewell));
+            self.marks.push_back((self.staged.len(), Meaning::Farewell(farewell)));
         }
     }
 
@@ -106,12 +108,8 @@ impl ControlLane {
 
     /// The next frame of meaning that is wholly written.
     pub(crate) fn completed(&mut self) -> Option<Meaning> {
-        let &(end, meaning) = self.marks.front()?;
-        if end > self.written {
-            return None;
-        }
-        self.marks.pop_front();
-        Some(meaning)
+        let written = self.written;
+        self.marks.pop_front_if(|(end, _)| *end <= written).map(|(_, meaning)| meaning)
     }
 
     /// Lets go of what is wholly written.
@@ -135,14 +133,17 @@ pub(crate) fn write_control(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8], m
 
 /// Appends a close frame in wire form.
 pub(crate) fn write_farewell(out: &mut Vec<u8>, farewell: &Farewell, masks: &mut Masks) {
+    write_control(out, Opcode::Close, &farewell_body(farewell), masks);
+}
+
+/// The payload of a close frame (section 5.5.1).
+pub(crate) fn farewell_body(farewell: &Farewell) -> Vec<u8> {
     match farewell {
         Farewell::Said(frame) => {
-            let mut body = Vec::with_capacity(frame.reason().len().saturating_add(2));
-            body.extend_from_slice(&frame.code().get().to_be_bytes());
-            body.extend_from_slice(frame.reason().as_bytes());
-            write_control(out, Opcode::Close, &body, masks);
+            let code = frame.code().get().to_be_bytes();
+            [&code, frame.reason().as_bytes()].concat()
         }
-        Farewell::Empty | Farewell::Silence => write_control(out, Opcode::Close, &[], masks),
+        Farewell::Empty | Farewell::Silence => Vec::new(),
     }
 }
 

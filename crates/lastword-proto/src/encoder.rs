@@ -152,7 +152,7 @@ impl Encoder {
             }
             Item::Farewell(farewell) => {
                 let masks = &mut *tools.masks;
-                tools.output.put_wire(Completes::Farewell, |out| {
+                tools.output.put_wire(Completes::Farewell(farewell.clone()), |out| {
                     write_farewell(out, &farewell, masks);
                 });
             }

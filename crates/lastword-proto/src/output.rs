@@ -14,6 +14,7 @@ use crate::header::Header;
 use crate::keepalive::PingId;
 use crate::masks::Masks;
 use crate::message::Message;
+use crate::wire::Farewell;
 
 #[derive(Default)]
 pub(crate) struct Output {
@@ -47,7 +48,7 @@ pub(crate) enum Completes {
     /// A message that was sent by parts, of so many bytes.
     Streamed(usize),
     Ping(PingId),
-    Farewell,
+    Farewell(Farewell),
 }
 
 /// Slices of output, in order, lent to a driver.
@@ -206,7 +207,7 @@ impl Output {
     /// Whether our close frame, among the data, is partly written.
     pub(crate) fn is_mid_farewell(&self) -> bool {
         self.unfinished() > 0
-            && self.frames.front().is_some_and(|f| matches!(f.completes, Completes::Farewell))
+            && self.frames.front().is_some_and(|f| matches!(f.completes, Completes::Farewell(_)))
     }
 
     /// The next data frame that was wholly written, as what it completes.

@@ -1,0 +1,169 @@
+//! The command as a person and a pipe meet it: output, errors, exit codes, signals.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+
+fn lastword(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lastword"));
+    command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Runs a command to its end, with `input` on its standard input.
+fn run(args: &[&str], input: &str) -> Output {
+    let mut child = lastword(args).spawn().unwrap();
+    // A command that fails at once reads nothing.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+/// A server on a free port.
+struct Server {
+    child: Child,
+    lines: BufReader<ChildStdout>,
+    url: String,
+}
+
+impl Server {
+    fn start(args: &[&str]) -> Self {
+        let mut child = lastword(&[&["serve", "--port", "0"], args].concat()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap());
+        let mut first = String::new();
+        lines.read_line(&mut first).unwrap();
+        let start = first.find("127.0.0.1:").unwrap();
+        let address: String = first[start..]
+            .chars()
+            .take_while(|c| c.is_ascii_digit() || matches!(c, '.' | ':'))
+            .collect();
+        Self { child, lines, url: format!("ws://{address}") }
+    }
+
+    /// The next line that has `needle`.
+    fn line_with(&mut self, needle: &str) -> String {
+        loop {
+            let mut line = String::new();
+            assert!(self.lines.read_line(&mut line).unwrap() > 0, "no line with {needle:?}");
+            if line.contains(needle) {
+                return line;
+            }
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_pipe_gets_its_answers_as_lines_and_ends_well() {
+    let mut server = Server::start(&[]);
+    let output = run(&["connect", &server.url, "--wait", "0.2"], "hi\nyou\n");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "hi\nyou\n");
+    assert_eq!(output.status.code(), Some(0));
+    server.line_with("closed by the peer: 1000 (normal closure)");
+}
+
+#[test]
+fn a_report_is_one_json_object_for_each_event() {
+    let mut server = Server::start(&["--report", "json"]);
+    let output =
+        run(&["connect", &server.url, "--report", "json", "--wait", "0.2"], "gr\u{fc}ezi\n");
+    let events: Vec<serde_json::Value> =
+        output.stdout.lines().map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect();
+    let kinds: Vec<&str> = events.iter().map(|event| event["ev"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["open", "msg", "end"]);
+    assert_eq!(events[1]["text"], "gr\u{fc}ezi");
+    assert_eq!(events[1]["len"], 7);
+    assert_eq!(events[2]["clean"], true);
+    assert_eq!(events[2]["ledger"]["confirmed"]["messages"], 1);
+    let end: serde_json::Value = serde_json::from_str(&server.line_with("\"ev\":\"end\"")).unwrap();
+    assert_eq!(
+        (&end["code"], &end["opened"], &end["msgs"]),
+        (&1000.into(), &true.into(), &1.into())
+    );
+    assert_eq!(end["first"], "peer");
+}
+
+#[test]
+fn exit_codes_and_errors_say_what_happened() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let check = |args: &[&str], code, needle: &str| {
+        let output = run(args, "");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        assert!(said.contains(needle), "{needle:?} in {said:?}");
+    };
+    check(&["connect", &format!("ws://{address}")], 1, "cannot connect to");
+    check(&["connect", "http://a"], 1, "did you mean ws?");
+    check(&["connect"], 2, "<URL>");
+    check(&["connect", "ws://a", "--wait", "soon"], 2, "expected a number of seconds");
+    check(&["connect", "ws://a", "-H", "no colon"], 2, "expected NAME: VALUE");
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    check(&["serve", "--port", &port], 1, "try another port");
+}
+
+#[test]
+fn a_server_that_hangs_up_is_told_by_sentence_and_exit_code() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}", listener.local_addr().unwrap());
+    let peer = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            request.push(byte[0]);
+        }
+        let request = String::from_utf8(request).unwrap();
+        let key = request.lines().find_map(|l| l.strip_prefix("Sec-WebSocket-Key: ")).unwrap();
+        let accept = lastword::proto::handshake::accept_key(key);
+        let answer = format!(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: {accept}\r\n\r\n\u{1}"
+        );
+        stream.write_all(answer.as_bytes()).unwrap();
+    });
+    let mut child = lastword(&["connect", &url]).spawn().unwrap();
+    // The input stays open: it is the peer who ends it.
+    let input = child.stdin.take();
+    let output = child.wait_with_output().unwrap();
+    drop(input);
+    peer.join().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    assert!(said.contains("in the middle of a frame header"), "{said}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_closes_all_with_1001_and_says_how_each_ended() {
+    let mut server = Server::start(&[]);
+    let mut client = lastword(&["connect", &server.url, "--report", "json"]).spawn().unwrap();
+    let mut events = BufReader::new(client.stdout.take().unwrap()).lines();
+    assert!(events.next().unwrap().unwrap().contains("\"open\""));
+    let pid = server.child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    let end = events.next().unwrap().unwrap();
+    assert!(end.contains("\"code\":1001") && end.contains("\"clean\":true"), "{end}");
+    server.line_with("shut down: we said 1001");
+    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+    assert_eq!(client.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn help_has_examples_and_the_table_of_exit_codes() {
+    let output = run(&["connect", "--help"], "");
+    let help = String::from_utf8_lossy(&output.stdout).into_owned();
+    for needle in ["Examples:", "Exit codes:", "4  connection lost", "--subprotocol"] {
+        assert!(help.contains(needle), "{needle} in {help}");
+    }
+    let output = run(&["serve", "--help"], "");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("lastword serve --port 0"));
+}
