@@ -4,7 +4,8 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use lastword::{Client, CloseCode, Config, Ending, First, Message, WebSocket};
+use lastword::proto::handshake::client;
+use lastword::{Client, CloseCode, Config, ConnectError, Ending, First, Message, WebSocket};
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::mpsc;
@@ -40,6 +41,7 @@ async fn converse(args: ConnectArgs) -> Outcome {
                 report::event(&report::not_opened(None, &why));
             }
             eprintln!("no connection to {}: {why}", print::escape(&args.url));
+            print_refusal(&error);
             return Outcome::NoConnection;
         }
     };
@@ -69,6 +71,16 @@ async fn converse(args: ConnectArgs) -> Outcome {
         eprintln!("{}", print::escape(&ending.to_string()));
     }
     Outcome::from(&*ending)
+}
+
+/// The start of what a server that refused had to say.
+fn print_refusal(error: &ConnectError) {
+    if let ConnectError::Handshake(client::Error::Refused(response)) = error {
+        let body = String::from_utf8_lossy(response.body());
+        for line in body.lines().take(10) {
+            eprintln!("  {}", print::escape(line));
+        }
+    }
 }
 
 fn client(args: &ConnectArgs) -> Client {

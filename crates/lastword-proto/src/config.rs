@@ -23,7 +23,8 @@ pub struct Config {
     /// 16 bytes of `max_message_size`, and never less than 1,024: honest small fragments pass, a
     /// flood of empty ones does not. Beyond it: close 1009.
     pub max_fragments: Option<usize>,
-    /// Whether messages are handed out whole or part by part.
+    /// Whether messages are handed out whole or part by part. For drivers of the core: `lastword`
+    /// hands out whole messages and sets it so.
     pub delivery: Delivery,
     /// Bytes of received messages, with their overhead, that may wait for the application; 64 KiB.
     /// Above it reading pauses (backpressure). One read, or one message, may overshoot it.

@@ -543,6 +543,7 @@ impl Connection {
                     self.record_sent(data_opcode(message.kind()), message.payload());
                     self.account.hand_over(message, self.config.unconfirmed);
                     self.last_message = now;
+                    self.ask_for_confirmation();
                 }
                 Completes::Streamed(bytes) => {
                     self.account.hand_over_bytes(bytes);
@@ -558,6 +559,15 @@ impl Connection {
                 Meaning::Pong(pong) => self.record_sent(Opcode::Pong, pong.payload()),
                 Meaning::Farewell(farewell) => self.wrote_close(&farewell, now),
             }
+        }
+    }
+
+    /// Messages that are kept until they are confirmed take up the send buffer: a ping makes room
+    /// before it is full. One at a time.
+    fn ask_for_confirmation(&mut self) {
+        let kept = self.account.kept_bytes();
+        if kept > self.config.send_buffer / 2 && !self.keepalive.is_waiting() {
+            self.ping();
         }
     }
 
@@ -802,8 +812,10 @@ impl Connection {
         if let Some(at) = limit.and_then(|limit| now.checked_add(limit)) {
             self.timers.set_once(Timer::Pong, at);
         }
-        if self.output.is_empty() {
-            self.output.shrink();
+        // A quiet moment, mostly: what traffic had needed is given back.
+        self.output.shrink();
+        if self.events.is_empty() {
+            self.events = VecDeque::new();
         }
     }
 

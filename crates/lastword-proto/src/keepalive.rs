@@ -61,6 +61,11 @@ impl Keepalive {
         Some(asked.position)
     }
 
+    /// Whether a written ping waits for its answer.
+    pub(crate) fn is_waiting(&self) -> bool {
+        !self.asked.is_empty()
+    }
+
     /// The newest ping that was answered, and how long that took.
     pub(crate) const fn answered(&self) -> Option<(PingId, Duration)> {
         self.answered

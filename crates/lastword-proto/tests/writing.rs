@@ -79,6 +79,22 @@ fn unconfirmed_messages_are_kept_when_asked_for() {
 }
 
 #[test]
+fn kept_messages_are_confirmed_before_they_fill_the_send_buffer() {
+    let mut config = Config::default();
+    (config.unconfirmed, config.send_buffer) = (Unconfirmed::Kept, 1000);
+    let mut driven = Driven::with(Role::Server, config);
+    for _ in 0..10 {
+        driven.send(vec![0; 100]);
+        driven.settle();
+    }
+    assert!(!driven.connection.has_room());
+    let pings: Vec<_> = driven.written().into_iter().filter(|(first, _)| *first == 0x89).collect();
+    assert_eq!(pings.len(), 1);
+    driven.receive(&frame(Role::Client, 0x8a, &pings[0].1));
+    assert!(driven.connection.has_room());
+}
+
+#[test]
 fn nothing_is_accepted_behind_a_close_and_the_message_comes_back() {
     let mut driven = Driven::new(Role::Client);
     driven.send("before");

@@ -12,8 +12,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
 use lastword_proto::{
-    Agreement, Config, Connection, Ending, Event, Message, Operation, OurSide, PingId, Transmit,
-    TransportError,
+    Agreement, Config, Connection, Delivery, Ending, Event, Message, Operation, OurSide, PingId,
+    Transmit, TransportError,
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
@@ -107,9 +107,13 @@ impl Shared {
         transport: Box<dyn Transport>,
         agreement: Agreement,
         addresses: Addresses,
-        config: Arc<Config>,
+        mut config: Arc<Config>,
         keeper: Keeper,
     ) -> Arc<Self> {
+        if config.delivery != Delivery::Whole {
+            // What the handles give is whole messages, and so they are made by the core.
+            Arc::make_mut(&mut config).delivery = Delivery::Whole;
+        }
         let connection = Connection::new(&agreement, config, crate::seed::fresh(), now());
         let wakes = Arc::new(Wakes::default());
         let waker = Waker::from(Arc::clone(&wakes));
