@@ -128,7 +128,7 @@ pub(crate) fn write_control(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8], m
     let len = payload.len() as u64;
     let header = Header { fin: true, compressed: false, opcode, len, mask };
     out.extend_from_slice(header.encode().as_bytes());
-    masks_copy(mask, payload, out);
+    append_masked(mask, payload, out);
 }
 
 /// Appends a close frame in wire form.
@@ -149,11 +149,10 @@ pub(crate) fn farewell_body(farewell: &Farewell) -> Vec<u8> {
 
 /// Appends `payload`, masked if there is a key.
 #[inline]
-pub(crate) fn masks_copy(mask: Option<[u8; 4]>, payload: &[u8], out: &mut Vec<u8>) {
-    let start = out.len();
-    out.extend_from_slice(payload);
-    if let (Some(key), Some(copied)) = (mask, out.get_mut(start..)) {
-        lastword_mask::apply(key, 0, copied);
+pub(crate) fn append_masked(mask: Option<[u8; 4]>, payload: &[u8], out: &mut Vec<u8>) {
+    match mask {
+        Some(key) => lastword_mask::append(key, 0, payload, out),
+        None => out.extend_from_slice(payload),
     }
 }
 

@@ -9,7 +9,7 @@ use std::io::IoSlice;
 
 use bytes::Bytes;
 
-use crate::control::{ControlLane, Meaning, masks_copy};
+use crate::control::{ControlLane, Meaning, append_masked};
 use crate::header::Header;
 use crate::keepalive::PingId;
 use crate::masks::Masks;
@@ -125,7 +125,7 @@ impl Output {
         let encoded = header.encode();
         self.tail.extend_from_slice(encoded.as_bytes());
         if payload.len() <= COPIED {
-            masks_copy(header.mask, payload, &mut self.tail);
+            append_masked(header.mask, payload, &mut self.tail);
         } else {
             self.put_large(header, payload);
         }
@@ -145,7 +145,7 @@ impl Output {
     fn put_large(&mut self, header: Header, shared: &Bytes) {
         let payload = if header.mask.is_some() {
             let mut masked = Vec::with_capacity(shared.len());
-            masks_copy(header.mask, shared, &mut masked);
+            append_masked(header.mask, shared, &mut masked);
             Bytes::from(masked)
         } else {
             shared.clone()
