@@ -254,9 +254,15 @@ impl Shared {
     /// Tells those who wait what has changed, and lets go of a transport that is over.
     fn tell(&self, inner: &mut Inner) {
         if let Some(ending) = inner.connection.ending().map(Arc::clone) {
-            if let Some(transport) = inner.transport.take() {
-                if ending.transport.ours == OurSide::Aborted {
-                    transport.abandon();
+            if let Some(mut transport) = inner.transport.take() {
+                match ending.transport.ours {
+                    OurSide::Aborted => transport.abandon(),
+                    OurSide::Finished => {}
+                    // TLS says goodbye, too, where it can do so at once; nobody waits for it.
+                    _ => {
+                        let mut cx = Context::from_waker(Waker::noop());
+                        let _ = Pin::new(&mut transport).poll_shutdown(&mut cx);
+                    }
                 }
                 drop(transport);
                 self.log(&ending);

@@ -4,6 +4,7 @@ mod support;
 
 use std::sync::Arc;
 
+use lastword::proto::PeerSide;
 use lastword::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use lastword::rustls::{ClientConfig, RootCertStore, ServerConfig};
 use lastword::{Cause, Client, CloseCode, ConnectError, Loss, Message, Server};
@@ -44,7 +45,11 @@ async fn a_conversation_over_tls_ends_cleanly_under_load() {
         ws.send(message).await.unwrap();
         let ending = ws.close(CloseCode::NORMAL, "").await;
         assert!(ending.is_clean(), "{ending}");
-        assert!(server.ending().await.is_clean());
+        let theirs = server.ending().await;
+        assert!(theirs.is_clean(), "{theirs}");
+        // Both ends of TLS said goodbye as well.
+        assert_eq!(theirs.transport.peer, PeerSide::Finished);
+        assert_eq!(ending.transport.peer, PeerSide::Finished);
     }
 }
 
