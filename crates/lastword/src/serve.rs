@@ -69,6 +69,39 @@ where
 }
 
 /// A server to be started, with its options.
+///
+/// ```
+/// use lastword::{Client, CloseCode, Config, Server, Subprotocols};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let mut config = Config::default();
+/// config.max_message_size = 1 << 20;
+/// let server = Server::new()
+///     .config(config)
+///     .subprotocols(Subprotocols::Optional(vec!["v2.chat".into()]))
+///     .observe(|outcome| println!("{}: {:?}", outcome.peer, outcome.result));
+/// let bound = server.bind("127.0.0.1:0").await?;
+/// let url = format!("ws://{}", bound.local_addr()?);
+///
+/// let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+/// let running = tokio::spawn(bound.serve_until(
+///     async |mut ws| {
+///         while let Some(message) = ws.recv().await? {
+///             ws.send(message).await?;
+///         }
+///         Ok(())
+///     },
+///     async { drop(stopped.await) },
+/// ));
+///
+/// let ws = Client::new(&url).subprotocol("v2.chat").connect().await.unwrap();
+/// assert_eq!(ws.opening().subprotocol.as_deref(), Some("v2.chat"));
+/// stop.send(()).unwrap();
+/// // Everybody is told to leave, and the report says how each of them did.
+/// assert_eq!(ws.ended().await.code(), 1001);
+/// assert_eq!(running.await.unwrap().endings.len(), 1);
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
 #[derive(Clone, Default)]
 pub struct Server {
     config: Config,

@@ -22,6 +22,29 @@ use crate::shared::{Inner, Shared, Writing, now};
 ///
 /// Dropping the last handle closes the connection with 1001, in the background, within
 /// `Config::linger`.
+///
+/// ```
+/// use lastword::{CloseCode, Client, HandlerError, accept};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// // Any stream will do; this one is in memory.
+/// let (near, far) = tokio::io::duplex(1024);
+/// tokio::spawn(async move {
+///     let mut ws = accept(far).await?;
+///     while let Some(message) = ws.recv().await? {
+///         ws.send(message).await?;
+///     }
+///     Ok::<_, HandlerError>(())
+/// });
+///
+/// let mut ws = Client::new("ws://in.memory/").connect_over(near).await?;
+/// ws.send_confirmed("read by the other side").await?;
+/// assert_eq!(ws.recv().await?.unwrap().as_text(), Some("read by the other side"));
+/// let ending = ws.close(CloseCode::NORMAL, "done").await;
+/// assert!(ending.is_clean());
+/// assert_eq!(ending.to_string(), r#"closed by us: 1000 (normal closure) "done""#);
+/// # Ok::<_, HandlerError>(()) }).unwrap();
+/// ```
 #[derive(Debug)]
 pub struct WebSocket {
     sender: Sender,

@@ -3,6 +3,20 @@
 //! [`Opening`] holds the request to write and eats the response; all that the RFC asks a client to
 //! verify is verified. An answer that refuses is an [`Error`] with its status, headers and the
 //! start of its body.
+//!
+//! ```
+//! use lastword_proto::Config;
+//! use lastword_proto::handshake::client::{Error, Opening, Options};
+//!
+//! let options = Options::new("example.com".parse().unwrap(), "/chat".parse().unwrap());
+//! // The nonce is random, and fresh for each opening.
+//! let mut opening = Opening::new(options, &Config::default(), *b"the sample nonce").unwrap();
+//! assert!(opening.request_bytes().starts_with(b"GET /chat HTTP/1.1\r\nHost: example.com\r\n"));
+//!
+//! let answer = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy";
+//! let Err(Error::Refused(response)) = opening.receive(answer) else { panic!("a refusal") };
+//! assert_eq!((response.status().as_u16(), &response.body()[..]), (503, &b"busy"[..]));
+//! ```
 
 use bytes::Bytes;
 use http::header::{

@@ -2,6 +2,19 @@
 //!
 //! [`Opening`] eats the request; an [`Offer`] is a valid one, to be accepted or refused; a
 //! [`Refusal`] is an HTTP answer that says why not.
+//!
+//! ```
+//! use lastword_proto::handshake::server::{Opening, Step};
+//!
+//! let mut opening = Opening::new(Default::default(), Default::default());
+//! assert!(matches!(opening.receive(b"GET /chat HTTP/1.1\r\nHost: example.com\r\n"), Step::More));
+//! let rest = b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+//!     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+//! let Step::Offer(offer) = opening.receive(rest) else { panic!("a valid request") };
+//! assert_eq!(offer.request().uri(), "/chat");
+//! let (answer, _agreement) = offer.accept().unwrap();
+//! assert!(answer.starts_with(b"HTTP/1.1 101 Switching Protocols\r\n"));
+//! ```
 
 use std::sync::Arc;
 
