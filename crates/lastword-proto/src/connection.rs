@@ -540,10 +540,14 @@ impl Connection {
             match completes {
                 Completes::Nothing => {}
                 Completes::Message(message) => {
-                    self.record_sent(data_opcode(message.kind()), message.payload());
+                    if self.record.is_some() {
+                        self.record_sent(data_opcode(message.kind()), message.payload());
+                    }
                     self.account.hand_over(message, self.config.unconfirmed);
                     self.last_message = now;
-                    self.ask_for_confirmation();
+                    if self.account.kept_bytes() > 0 {
+                        self.ask_for_confirmation();
+                    }
                 }
                 Completes::Streamed(bytes) => {
                     self.account.hand_over_bytes(bytes);
@@ -591,6 +595,7 @@ impl Connection {
     }
 
     /// Records what was wholly written: a control frame, or a message, in however many frames.
+    #[cold]
     fn record_sent(&mut self, opcode: Opcode, payload: &[u8]) {
         let Some(record) = &mut self.record else { return };
         let len = payload.len() as u64;
