@@ -172,7 +172,7 @@ impl Decoder {
         self.stashed = rest.len();
     }
 
-    #[inline]
+    #[inline(always)]
     fn read_data<'a>(&mut self, header: Header, done: u64, input: &mut &'a mut [u8]) -> Data<'a> {
         let missing = header.len.saturating_sub(done);
         let payload = take(input, usize::try_from(missing).unwrap_or(usize::MAX));

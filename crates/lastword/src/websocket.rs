@@ -354,7 +354,7 @@ impl Sender {
         &self.alive.0
     }
 
-    #[inline]
+    #[inline(always)]
     fn offer(&self, message: Message) -> Result<(), SendError> {
         let mut inner = self.shared().lock();
         if !inner.connection.has_room() && inner.connection.is_open() {
@@ -377,7 +377,7 @@ impl Sender {
         .await
     }
 
-    #[inline]
+    #[inline(always)]
     fn accept(&self, inner: &mut Inner, message: Message) -> Result<(), SendError> {
         match inner.connection.send(message, Compression::Auto) {
             Ok(()) => {
