@@ -1,0 +1,227 @@
+//! What comes in: bytes to frames, frames to messages, each to the room that knows it.
+
+use std::time::Instant;
+
+use crate::assembler::Assembled;
+use crate::closing::{Cause, State, Told, TransportError};
+use crate::decoder::{Control, Data, Piece};
+use crate::event::Event;
+use crate::record::{Entry, FrameEntry};
+use crate::timers::Timer;
+use crate::violation::Violation;
+use crate::wire::{CloseCode, CloseFrame, End, Farewell, Opcode};
+
+use super::{Connection, OVERHEAD, Reader};
+
+/// What comes in.
+impl Connection {
+    /// Takes bytes that the peer sent, all of them; unmasks them in place.
+    pub fn receive(&mut self, bytes: &mut [u8], now: Instant) {
+        if bytes.is_empty() || self.ending.is_some() {
+            return;
+        }
+        self.last_received = Some(now);
+        // Any byte is a sign of life.
+        self.timers.set(Timer::Pong, None);
+        let mut input = bytes;
+        while self.reads_frames() {
+            match self.decoder.next(&mut input) {
+                Ok(Some(Piece::Data(data))) => self.receive_data(&data, input.len(), now),
+                Ok(Some(Piece::Control(control))) => self.receive_control(&control, now),
+                Ok(None) => return self.assembler.rest(),
+                Err(violation) => self.violated(violation, now),
+            }
+        }
+        self.discard(input.len(), now);
+    }
+
+    /// The peer ended its stream.
+    pub fn receive_eof(&mut self, now: Instant) {
+        self.execute(now);
+        let told = self.closing.receive_eof(now);
+        self.obey(told, now);
+    }
+
+    /// The transport failed. `Interrupted` and `WouldBlock` are no failures and are ignored.
+    pub fn transport_error(&mut self, error: TransportError, now: Instant) {
+        self.execute(now);
+        let told = self.closing.transport_error(error, now);
+        if self.closing.state() == State::Draining {
+            self.retire_output();
+            self.give_back_rest();
+        }
+        self.obey(told, now);
+    }
+
+    /// Whether the driver is to read: `false` while received messages wait beyond
+    /// [`Config::receive_buffer`].
+    #[inline]
+    pub fn wants_read(&self) -> bool {
+        match self.closing.state() {
+            State::Open | State::Draining => {
+                self.inbound < self.config.receive_buffer || self.reader == Reader::Gone
+            }
+            // 6: while closing, reading goes on; what nobody fetches never makes a close wait.
+            State::Over => false,
+            _ => true,
+        }
+    }
+
+    pub(super) const fn reads_frames(&self) -> bool {
+        self.verdict.is_none()
+            && matches!(
+                self.closing.state(),
+                State::Open | State::Closing | State::CloseSent | State::Draining
+            )
+    }
+
+    #[inline]
+    pub(super) fn receive_data(&mut self, data: &Data<'_>, more: usize, now: Instant) {
+        if let Some(record) = &mut self.record
+            && (data.is_first || !data.payload.is_empty())
+        {
+            let (header, payload) = (&data.header, data.payload);
+            let entry = FrameEntry::new(End::Peer, header.opcode, header.fin, header.len, payload);
+            record.add(Entry::Frame(entry.compressed(self.assembler.is_compressed())));
+        }
+        match self.assembler.take(data, more, self.deflate.as_deref_mut(), &self.config) {
+            Ok(None) => {}
+            Ok(Some(assembled)) => self.deliver(assembled, now),
+            Err(violation) => self.violated(violation, now),
+        }
+    }
+
+    #[inline]
+    pub(super) fn deliver(&mut self, assembled: Assembled, now: Instant) {
+        self.last_message = now;
+        let (event, bytes) = match assembled {
+            Assembled::Message(message) => {
+                let bytes = message.len();
+                (Event::Message(message), bytes)
+            }
+            Assembled::Part(part) => {
+                let bytes = part.data.len();
+                (Event::Part(part), bytes)
+            }
+        };
+        let full = self.inbound >= self.config.receive_buffer
+            && !matches!(self.closing.state(), State::Open | State::Draining);
+        if full || self.reader == Reader::Gone {
+            return self.account.discarded.add(bytes);
+        }
+        self.account.delivered.add(bytes);
+        self.inbound = self.inbound.saturating_add(bytes).saturating_add(OVERHEAD);
+        self.events.push_back(event);
+    }
+
+    #[cold]
+    pub(super) fn receive_control(&mut self, control: &Control, now: Instant) {
+        let payload = control.payload();
+        if let Some(record) = &mut self.record {
+            let len = payload.len() as u64;
+            let entry = FrameEntry::new(End::Peer, control.opcode, true, len, payload);
+            record.add(Entry::Frame(entry));
+        }
+        match control.opcode {
+            Opcode::Ping => {
+                if self.closing.state() != State::Draining {
+                    self.output.control.answer(control.clone());
+                }
+            }
+            Opcode::Pong => {
+                if let Some(position) = self.keepalive.answer(payload, now) {
+                    self.account.confirm(position);
+                }
+            }
+            _ => match parse_farewell(payload) {
+                Ok(farewell) => self.receive_close(farewell, now),
+                Err(violation) => self.violated(violation, now),
+            },
+        }
+    }
+
+    pub(super) fn receive_close(&mut self, farewell: Farewell, now: Instant) {
+        let before = self.closing.state();
+        let told = self.closing.receive_close(farewell.clone(), now);
+        if told != Told::Nothing {
+            self.events.push_back(Event::PeerClosing(farewell.clone()));
+            // No ping needs an answer any more, and none of ours will get one.
+            self.output.control.clear();
+        }
+        if before == State::Open && self.closing.state() == State::Answering {
+            // What was accepted before goes first.
+            self.encode(|encoder, tools| encoder.part(farewell, tools));
+        }
+        self.obey(told, now);
+    }
+
+    /// The peer broke a rule, or ran into a limit: it is told so at once, ahead of queued data.
+    ///
+    /// Only messages that came before it, and that the application has not fetched, go first: what
+    /// is made of them must not depend on how the network cut the peer's bytes into reads. The
+    /// application has [`Config::linger`] to answer them.
+    #[cold]
+    pub(super) fn violated(&mut self, violation: Violation, now: Instant) {
+        if self.closing.state() == State::Open && self.inbound > 0 {
+            self.verdict = Some(violation);
+            self.timers.set(Timer::Verdict, now.checked_add(self.config.linger));
+            return;
+        }
+        self.condemn(violation, now);
+    }
+
+    pub(super) fn condemn(&mut self, violation: Violation, now: Instant) {
+        self.timers.set(Timer::Verdict, None);
+        let frame = violation.close_frame();
+        self.fail(Cause::Violation(violation), frame, now);
+    }
+
+    /// Executes a verdict that waited.
+    pub(super) fn execute(&mut self, now: Instant) {
+        if let Some(violation) = self.verdict.take() {
+            self.condemn(violation, now);
+        }
+    }
+
+    pub(super) fn fail(&mut self, cause: Cause, frame: CloseFrame, now: Instant) {
+        let mid_farewell = self.output.is_mid_farewell();
+        let farewell = (!mid_farewell).then(|| frame.clone());
+        let told = self.closing.fail(cause, farewell, now);
+        if told == Told::Nothing {
+            return;
+        }
+        self.assembler.release();
+        self.retire_output();
+        if self.closing.state() == State::Failing && !mid_farewell {
+            self.output.control.part(Farewell::Said(frame));
+        }
+        self.obey(told, now);
+    }
+
+    pub(super) fn discard(&mut self, bytes: usize, now: Instant) {
+        if self.ending.is_some() {
+            return;
+        }
+        self.discarded = self.discarded.saturating_add(bytes as u64);
+        if self.discarded > self.config.max_discard as u64 {
+            // A peer that floods instead of leaving is not waited for.
+            let told = self.closing.abort(Cause::Aborted, now);
+            self.obey(told, now);
+        }
+    }
+}
+
+/// What a close frame's payload says (section 5.5.1).
+fn parse_farewell(payload: &[u8]) -> Result<Farewell, Violation> {
+    if payload.is_empty() {
+        return Ok(Farewell::Empty);
+    }
+    let Some((code, reason)) = payload.split_first_chunk::<2>() else {
+        return Err(Violation::CloseTooShort);
+    };
+    let number = u16::from_be_bytes(*code);
+    let code = CloseCode::try_from(number).map_err(|_| Violation::CloseCode(number))?;
+    let reason =
+        std::str::from_utf8(reason).map_err(|_| Violation::CloseReasonNotUtf8 { code: number })?;
+    Ok(Farewell::Said(CloseFrame::truncated(code, reason.to_owned())))
+}

@@ -1,0 +1,300 @@
+//! One WebSocket connection, from the agreement to the ending (RFC 6455 sections 5 to 7).
+//!
+//! Joins the rooms and decides their order, nothing else: what a frame is, the decoder knows; what
+//! a message is, the assembler; what waits to be written, the output; how it ends, `closing`.
+//! Refuses to know sockets, clocks and tasks: bytes and instants are arguments, and what is to be
+//! written is lent. No call fails or panics because of what a peer did.
+//!
+//! `incoming` leads bytes to messages, `outgoing` messages to bytes, `leaving` does what `closing`
+//! decides.
+//!
+//! A driver loops over: read → [`Connection::receive`], [`Connection::poll_transmit`] → write →
+//! [`Connection::wrote`], [`Connection::poll_event`], and sleeps until
+//! [`Connection::poll_timeout`] → [`Connection::handle_timeout`]. It reads and writes what it can
+//! before it reports a timeout.
+
+mod incoming;
+mod leaving;
+mod outgoing;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::agreement::Agreement;
+use crate::assembler::Assembler;
+use crate::closing::{Closing, Ending, State};
+use crate::config::Config;
+use crate::decoder::Decoder;
+use crate::deflate::Deflate;
+use crate::encoder::Encoder;
+use crate::event::Event;
+use crate::header::{Rsv1, Rules};
+use crate::keepalive::{Keepalive, PingId};
+use crate::ledger::{Account, Ledger};
+use crate::masks::Masks;
+use crate::message::{Kind, Message};
+use crate::output::{Lent, Output};
+use crate::record::{Entry, Record};
+use crate::timers::{Timer, Timers};
+use crate::violation::Violation;
+use crate::wire::{CloseFrame, Role};
+
+/// A WebSocket connection without I/O.
+///
+/// ```
+/// use std::{sync::Arc, time::Instant};
+/// use lastword_proto::{Agreement, Compression, Config, Connection, Event, Message, Role, Transmit};
+///
+/// let (config, now) = (Arc::new(Config::default()), Instant::now());
+/// let mut server =
+///     Connection::new(&Agreement::plain(Role::Server), config.clone(), [0; 32], now);
+/// let mut client = Connection::new(&Agreement::plain(Role::Client), config, [1; 32], now);
+///
+/// client.send("hello".into(), Compression::Auto).unwrap();
+/// let Transmit::Bytes(lent) = client.poll_transmit() else { panic!("there is a message to send") };
+/// let mut wire = lent.to_vec();
+/// client.wrote(wire.len(), now);
+///
+/// server.receive(&mut wire, now);
+/// let Some(Event::Message(message)) = server.poll_event() else { panic!("it came") };
+/// assert_eq!(message, Message::from("hello"));
+/// ```
+pub struct Connection {
+    role: Role,
+    config: Arc<Config>,
+    decoder: Decoder,
+    assembler: Assembler,
+    deflate: Option<Box<Deflate>>,
+    masks: Masks,
+    encoder: Encoder,
+    output: Output,
+    /// The message that the application sends by parts, if it is in the middle of one.
+    streaming: Option<Streaming>,
+    keepalive: Keepalive,
+    account: Account,
+    timers: Timers,
+    closing: Closing,
+    events: VecDeque<Event>,
+    /// Bytes of messages in `events`, with their overhead.
+    inbound: usize,
+    reader: Reader,
+    last_received: Option<Instant>,
+    last_sent: Option<Instant>,
+    last_message: Instant,
+    discarded: u64,
+    /// A violation that came behind messages which the application has not fetched yet.
+    verdict: Option<Violation>,
+    unsent: Vec<Message>,
+    /// Bytes that waited to be written when we gave up writing them.
+    retired: usize,
+    record: Option<Box<Record>>,
+    ending: Option<Arc<Ending>>,
+}
+
+/// Whether the application still wants messages.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reader {
+    Listening,
+    Gone,
+}
+
+struct Streaming {
+    kind: Kind,
+    compressed: bool,
+    total: usize,
+}
+
+/// What a driver is to do with its transport.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_enums, reason = "write, finish, or wait")]
+#[expect(clippy::large_enum_variant, reason = "lives for one write; a box would cost more")]
+pub enum Transmit<'a> {
+    /// Write these bytes, then report how many were taken with [`Connection::wrote`].
+    Bytes(Lent<'a>),
+    /// All is written: end our half of the stream, then report [`Connection::finished`].
+    Finish,
+    /// Nothing, for now.
+    Idle,
+}
+
+/// Why a message was not accepted for sending; it comes back.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendRefused {
+    /// The connection is closing or over: no data may follow a close frame (section 5.5.1).
+    #[error("not sent: the connection is closing")]
+    Closing(Message),
+    /// A message that is sent by parts is not finished; its parts cannot be interrupted
+    /// (section 5.4).
+    #[error("not sent: another message is being sent by parts")]
+    Streaming(Message),
+    /// The part is of another kind than the message that it continues.
+    #[error("not sent: the part is of another kind than its message")]
+    KindChanged(Message),
+}
+
+impl SendRefused {
+    /// The message, or the data of the part, that was not accepted.
+    pub fn into_message(self) -> Message {
+        match self {
+            Self::Closing(message) | Self::Streaming(message) | Self::KindChanged(message) => {
+                message
+            }
+        }
+    }
+}
+
+/// Why our side leaves, other than by a close of the application's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "the ways in which an application goes away")]
+pub enum Leave {
+    /// The server shuts down, saying this.
+    Shutdown(CloseFrame),
+    /// The last handle was dropped: 1001, within [`Config::linger`].
+    Dropped,
+    /// The last handle was dropped by a panic: 1011, within [`Config::linger`].
+    Panicked,
+}
+
+/// Where it begins, and what there is to see.
+impl Connection {
+    /// A connection whose opening ended in `agreement`; its leftover bytes are received first.
+    ///
+    /// `seed` comes from a strong generator: the masking keys of a client are made of it
+    /// (section 10.3).
+    pub fn new(agreement: &Agreement, config: Arc<Config>, seed: [u8; 32], now: Instant) -> Self {
+        let role = agreement.role;
+        let rsv1 =
+            if agreement.deflate.is_some() { Rsv1::MarksCompression } else { Rsv1::Reserved };
+        let rules = Rules { sender: role.peer(), rsv1 };
+        let deflate = agreement.deflate.map(|agreed| {
+            Box::new(Deflate::new(role, agreed, &config.deflate.clone().unwrap_or_default()))
+        });
+        let mut timers = Timers::default();
+        let jitter = f64::from(seed.first().copied().unwrap_or_default()) / 512.0;
+        // The first ping comes at half to a whole interval, so that those of a crowd spread out.
+        timers.set(
+            Timer::Ping,
+            config.ping_interval.and_then(|i| now.checked_add(i.mul_f64(0.5 + jitter))),
+        );
+        timers.set(Timer::Idle, config.idle_timeout.and_then(|limit| now.checked_add(limit)));
+        let mut connection = Self {
+            role,
+            decoder: Decoder::new(rules, config.max_frame_size),
+            assembler: Assembler::default(),
+            deflate,
+            masks: Masks::new(role, seed),
+            encoder: Encoder::default(),
+            output: Output::default(),
+            streaming: None,
+            keepalive: Keepalive::default(),
+            account: Account::default(),
+            timers,
+            closing: Closing::new(role, now),
+            events: VecDeque::new(),
+            inbound: 0,
+            reader: Reader::Listening,
+            last_received: None,
+            last_sent: None,
+            last_message: now,
+            discarded: 0,
+            verdict: None,
+            unsent: Vec::new(),
+            retired: 0,
+            record: None,
+            ending: None,
+            config,
+        };
+        if !agreement.leftover.is_empty() {
+            connection.receive(&mut agreement.leftover.to_vec(), now);
+        }
+        connection
+    }
+
+    /// The next thing that happened.
+    #[inline]
+    pub fn poll_event(&mut self) -> Option<Event> {
+        let Some(event) = self.events.pop_front() else {
+            self.hasten_verdict();
+            return None;
+        };
+        let bytes = match &event {
+            Event::Message(message) => message.len(),
+            Event::Part(part) => part.data.len(),
+            _ => return Some(event),
+        };
+        self.inbound = self.inbound.saturating_sub(bytes).saturating_sub(OVERHEAD);
+        Some(event)
+    }
+
+    /// The application asks for more, and so has answered all that it wanted to: a verdict that
+    /// waited for it is due.
+    fn hasten_verdict(&mut self) {
+        if self.verdict.is_some()
+            && let Some(at) = self.last_received
+        {
+            self.timers.set(Timer::Verdict, Some(at));
+        }
+    }
+
+    /// Whether events wait to be fetched.
+    #[inline]
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
+    /// Which side we are.
+    pub const fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Whether messages are accepted for sending.
+    pub fn is_open(&self) -> bool {
+        self.closing.state() == State::Open
+    }
+
+    /// What became of the messages so far.
+    pub const fn ledger(&self) -> Ledger {
+        self.account.ledger()
+    }
+
+    /// The newest ping that the peer answered, and so all that were asked before it; with its
+    /// round-trip time.
+    pub const fn answered(&self) -> Option<(PingId, Duration)> {
+        self.keepalive.answered()
+    }
+
+    /// The last round-trip time of a ping; `None` if none was answered.
+    pub fn latency(&self) -> Option<Duration> {
+        self.keepalive.latency()
+    }
+
+    /// Begins to record what crosses the wire, keeping the last `capacity` entries.
+    pub fn record(&mut self, capacity: usize) {
+        self.record = Some(Box::new(Record::new(capacity)));
+    }
+
+    /// The oldest recorded entry that was not taken yet.
+    pub fn take_record(&mut self) -> Option<Entry> {
+        self.record.as_mut()?.take()
+    }
+
+    /// How many entries were pushed out of the record before they were taken.
+    pub fn lost_records(&self) -> u64 {
+        self.record.as_ref().map_or(0, |record| record.lost())
+    }
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection")
+            .field("role", &self.role)
+            .field("state", &self.closing.state())
+            .field("ledger", &self.ledger())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a waiting message costs beside its payload.
+const OVERHEAD: usize = 64;

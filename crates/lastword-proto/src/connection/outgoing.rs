@@ -1,0 +1,250 @@
+//! What goes out: messages to frames, frames to whoever writes, and the account of what left.
+
+use std::time::Instant;
+
+use crate::closing::State;
+use crate::config::Compression;
+use crate::control::{Meaning, farewell_body};
+use crate::encoder::{Encoder, PartOut, Tools};
+use crate::keepalive::PingId;
+use crate::message::{Kind, Message, Part};
+use crate::output::Completes;
+use crate::record::{Entry, FrameEntry};
+use crate::timers::Timer;
+use crate::wire::{End, Farewell, Opcode};
+
+use super::{Connection, SendRefused, Streaming, Transmit};
+
+/// What goes out.
+impl Connection {
+    /// Accepts a message for sending. From here on the ledger accounts for it.
+    ///
+    /// # Errors
+    /// [`SendRefused`], with the message, when the connection is closing or in the middle of a
+    /// message that is sent by parts.
+    #[inline]
+    pub fn send(&mut self, message: Message, compression: Compression) -> Result<(), SendRefused> {
+        if self.closing.state() != State::Open {
+            return Err(SendRefused::Closing(message));
+        }
+        if self.streaming.is_some() {
+            return Err(SendRefused::Streaming(message));
+        }
+        self.account.accept(message.len());
+        self.encode(|encoder, tools| encoder.send(message, compression, tools));
+        Ok(())
+    }
+
+    /// Accepts a part of a message for sending; the first begins it, the one that says so ends it.
+    /// Until then no other message is accepted. `compression` counts on the first part.
+    ///
+    /// # Errors
+    /// [`SendRefused`], with the part's data, when the connection is closing, or when the part is
+    /// of another kind than the message that it continues.
+    pub fn send_part(&mut self, part: Part, compression: Compression) -> Result<(), SendRefused> {
+        if self.closing.state() != State::Open {
+            return Err(SendRefused::Closing(part.data));
+        }
+        let kind = part.data.kind();
+        let first = self.streaming.is_none();
+        let compressed = self.deflate.is_some() && compression != Compression::Never;
+        let streaming = self.streaming.get_or_insert(Streaming { kind, compressed, total: 0 });
+        if streaming.kind != kind {
+            return Err(SendRefused::KindChanged(part.data));
+        }
+        if first {
+            self.account.accept(0);
+        }
+        self.account.accept_part(part.data.len());
+        streaming.total = streaming.total.saturating_add(part.data.len());
+        let (compressed, total) = (streaming.compressed, streaming.total);
+        if part.last {
+            self.streaming = None;
+        }
+        let payload = part.data.into_payload();
+        self.record_sent(data_opcode(kind), &payload);
+        let part = PartOut { payload, kind, first, last: part.last, compressed, total };
+        self.encode(|encoder, tools| encoder.send_part(part, tools));
+        Ok(())
+    }
+
+    /// Whether less waits to be sent than [`Config::send_buffer`] allows.
+    #[inline]
+    pub fn has_room(&self) -> bool {
+        self.waiting() < self.config.send_buffer
+    }
+
+    /// Bytes that wait to be sent (and to be confirmed, with [`Unconfirmed::Kept`](crate::Unconfirmed::Kept)).
+    #[inline]
+    pub fn waiting(&self) -> usize {
+        self.output_waiting().saturating_add(self.account.kept_bytes())
+    }
+
+    /// Asks the peer for a sign of life, ahead of data; [`Self::answered`] tells of the answer.
+    /// `None` when the connection is closing.
+    pub fn ping(&mut self) -> Option<PingId> {
+        if self.closing.state() != State::Open {
+            return None;
+        }
+        let Self { keepalive, output, .. } = self;
+        Some(output.control.ask(|| keepalive.next_id()))
+    }
+
+    /// Asks the peer for a sign of life behind all messages accepted so far: its answer confirms
+    /// them. `None` when the connection is closing, or in the middle of a message that is sent by
+    /// parts.
+    pub fn confirm(&mut self) -> Option<PingId> {
+        if self.closing.state() != State::Open || self.streaming.is_some() {
+            return None;
+        }
+        let id = self.keepalive.next_id();
+        self.encode(|encoder, tools| encoder.ping(id, tools));
+        Some(id)
+    }
+
+    /// What is to be done with the transport. Nothing is lost if it is not done: it is lent again.
+    #[inline]
+    pub fn poll_transmit(&mut self) -> Transmit<'_> {
+        if !self.output.is_empty() && self.ending.is_none() {
+            return Transmit::Bytes(self.output.lend(&mut self.masks));
+        }
+        if self.ending.is_none() && self.closing.wants_finish() {
+            return Transmit::Finish;
+        }
+        Transmit::Idle
+    }
+
+    /// The transport took the first `count` of the lent bytes; 0 if it would block. To be called
+    /// after each attempt to write.
+    #[inline]
+    pub fn wrote(&mut self, count: usize, now: Instant) {
+        if self.ending.is_some() {
+            return;
+        }
+        if count > 0 {
+            self.last_sent = Some(now);
+        }
+        let mut left = count;
+        while left > 0 {
+            left = left.saturating_sub(self.output.wrote(left).max(1));
+            self.settle(now);
+        }
+        if !self.encoder.is_empty() {
+            self.encode(Encoder::fill);
+        }
+        if self.output.is_empty() {
+            self.timers.set(Timer::Write, None);
+        } else if count > 0 || self.timers.get(Timer::Write).is_none() {
+            let limit = self.config.write_timeout;
+            self.timers.set(Timer::Write, limit.and_then(|limit| now.checked_add(limit)));
+        }
+    }
+
+    /// Our half of the stream is ended.
+    pub fn finished(&mut self) {
+        self.closing.finished();
+    }
+
+    /// Takes account of frames that were wholly written, in the order of the wire.
+    #[inline]
+    pub(super) fn settle(&mut self, now: Instant) {
+        while let Some(completes) = self.output.completed() {
+            match completes {
+                Completes::Nothing => {}
+                Completes::Message(message) => {
+                    if self.record.is_some() {
+                        self.record_sent(data_opcode(message.kind()), message.payload());
+                    }
+                    self.account.hand_over(message, self.config.unconfirmed);
+                    self.last_message = now;
+                    if self.account.kept_bytes() > 0 {
+                        self.ask_for_confirmation();
+                    }
+                }
+                Completes::Streamed(bytes) => {
+                    self.account.hand_over_bytes(bytes);
+                    self.last_message = now;
+                }
+                Completes::Ping(id) => self.wrote_ping(id, now),
+                Completes::Farewell(farewell) => self.wrote_close(&farewell, now),
+            }
+        }
+        while let Some(meaning) = self.output.completed_control() {
+            match meaning {
+                Meaning::Ping(id) => self.wrote_ping(id, now),
+                Meaning::Pong(pong) => self.record_sent(Opcode::Pong, pong.payload()),
+                Meaning::Farewell(farewell) => self.wrote_close(&farewell, now),
+            }
+        }
+    }
+
+    /// Messages that are kept until they are confirmed take up the send buffer: a ping makes room
+    /// before it is full. One at a time.
+    pub(super) fn ask_for_confirmation(&mut self) {
+        let kept = self.account.kept_bytes();
+        if kept > self.config.send_buffer / 2 && !self.keepalive.is_waiting() {
+            self.ping();
+        }
+    }
+
+    pub(super) fn wrote_ping(&mut self, id: PingId, now: Instant) {
+        self.record_sent(Opcode::Ping, &id.payload());
+        self.keepalive.wrote(id, self.account.position(), now);
+    }
+
+    pub(super) fn wrote_close(&mut self, farewell: &Farewell, now: Instant) {
+        if self.record.is_some() {
+            self.record_sent(Opcode::Close, &farewell_body(farewell));
+        }
+        let told = self.closing.wrote_close(now);
+        self.obey(told, now);
+    }
+
+    #[inline]
+    pub(super) fn encode(&mut self, with: impl FnOnce(&mut Encoder, &mut Tools<'_>)) {
+        let Self { encoder, output, masks, deflate, config, .. } = self;
+        with(encoder, &mut Tools { output, masks, deflate: deflate.as_deref_mut(), config });
+    }
+
+    /// Records what was wholly written: a control frame, or a message, in however many frames.
+    #[cold]
+    pub(super) fn record_sent(&mut self, opcode: Opcode, payload: &[u8]) {
+        let Some(record) = &mut self.record else { return };
+        let len = payload.len() as u64;
+        record.add(Entry::Frame(FrameEntry::new(End::Us, opcode, true, len, payload)));
+    }
+
+    /// What was accepted and has not begun to leave will not leave.
+    pub(super) fn retire_output(&mut self) {
+        let before = self.output_waiting();
+        self.unsent.extend(self.output.retire());
+        self.unsent.extend(self.encoder.take_unsent());
+        self.output.control.clear();
+        let retired = before.saturating_sub(self.output_waiting());
+        self.retired = self.retired.saturating_add(retired);
+    }
+
+    /// Nothing leaves any more.
+    pub(super) fn give_back_rest(&mut self) {
+        self.retired = self.retired.saturating_add(self.output_waiting());
+        let mut unsent = self.output.take_unsent();
+        unsent.extend(self.encoder.take_unsent());
+        // What was retired before had stood behind the frame that was in progress.
+        unsent.append(&mut self.unsent);
+        self.unsent = unsent;
+    }
+
+    /// Bytes of data that wait to be written.
+    #[inline]
+    pub(super) fn output_waiting(&self) -> usize {
+        let output = usize::try_from(self.output.waiting()).unwrap_or(usize::MAX);
+        output.saturating_add(self.encoder.queued())
+    }
+}
+
+const fn data_opcode(kind: Kind) -> Opcode {
+    match kind {
+        Kind::Text => Opcode::Text,
+        Kind::Binary => Opcode::Binary,
+    }
+}
