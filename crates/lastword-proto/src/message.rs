@@ -9,6 +9,14 @@ use std::str::Utf8Error;
 use bytes::Bytes;
 
 /// A message. Pings, pongs and closes are not messages.
+///
+/// ```
+/// use lastword_proto::Message;
+/// assert_eq!(Message::from("hello").as_text(), Some("hello"));
+/// assert_eq!(Message::binary(vec![1, 2, 3]).len(), 3);
+/// // A log line never holds a whole message.
+/// assert_eq!(format!("{:?}", Message::from("hello")), r#"text "hello" (5 bytes)"#);
+/// ```
 #[expect(clippy::exhaustive_enums, reason = "RFC 6455 knows two kinds of messages")]
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Message {

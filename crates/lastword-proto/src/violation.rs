@@ -7,6 +7,16 @@ use crate::header::HeaderError;
 use crate::wire::{CloseCode, CloseFrame, Opcode};
 
 /// What the peer did that ends the connection.
+///
+/// ```
+/// use lastword_proto::{CloseCode, Violation};
+/// let violation = Violation::MessageTooBig { size: 2000, limit: 1000 };
+/// assert_eq!(violation.close_code(), CloseCode::MESSAGE_TOO_BIG);
+/// assert_eq!(
+///     violation.to_string(),
+///     "message of at least 2000 bytes exceeds our limit of 1000 (max_message_size)"
+/// );
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Violation {

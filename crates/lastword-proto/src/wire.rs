@@ -36,6 +36,13 @@ pub enum End {
 }
 
 /// What a frame carries (section 5.2). The ten reserved values have no variant.
+///
+/// ```
+/// use lastword_proto::Opcode;
+/// assert_eq!(Opcode::from_bits(0x9), Some(Opcode::Ping));
+/// assert_eq!(Opcode::from_bits(0x3), None);
+/// assert!(Opcode::Ping.is_control());
+/// ```
 #[expect(clippy::exhaustive_enums, reason = "RFC 6455 defines six; the rest are refused")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Opcode {
@@ -186,6 +193,14 @@ pub const MAX_CLOSE_REASON: usize = 123;
 /// A close frame that says why: a code and a reason (section 5.5.1).
 ///
 /// Invariant: the reason is at most [`MAX_CLOSE_REASON`] bytes.
+///
+/// ```
+/// use lastword_proto::{CloseCode, CloseFrame};
+/// let frame = CloseFrame::new(CloseCode::GOING_AWAY, "restart").unwrap();
+/// assert_eq!(frame.to_string(), r#"1001 (going away) "restart""#);
+/// assert!(CloseFrame::new(CloseCode::NORMAL, "x".repeat(124)).is_err());
+/// assert_eq!(CloseFrame::truncated(CloseCode::NORMAL, "x".repeat(124)).reason().len(), 123);
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct CloseFrame {
     code: CloseCode,
@@ -263,6 +278,13 @@ pub struct ReasonTooLong {
 
 /// What one side said as it left. 1005 and 1006 are not codes here: the first is [`Empty`], the
 /// second [`Silence`].
+///
+/// ```
+/// use lastword_proto::{CloseCode, Farewell};
+/// assert_eq!(Farewell::Silence.code(), 1006);
+/// assert_eq!(Farewell::Empty.code(), 1005);
+/// assert_eq!(Farewell::Said(CloseCode::NORMAL.into()).code(), 1000);
+/// ```
 ///
 /// [`Empty`]: Farewell::Empty
 /// [`Silence`]: Farewell::Silence

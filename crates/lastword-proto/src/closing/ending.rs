@@ -12,6 +12,25 @@ use crate::wire::{Farewell, Role};
 /// How a connection ended, and what became of its messages. Each connection has exactly one.
 ///
 /// Its `Display` is one sentence, fit for a log line or a person.
+///
+/// ```
+/// use std::{sync::Arc, time::Instant};
+/// use lastword_proto::{Agreement, Cause, Config, Connection, Loss, Role};
+///
+/// let (config, now) = (Arc::new(Config::default()), Instant::now());
+/// let mut server = Connection::new(&Agreement::plain(Role::Server), config, [0; 32], now);
+/// // The first three bytes of a frame, and then the end of the stream.
+/// server.receive(&mut [0x81, 0x85, 0x12], now);
+/// server.receive_eof(now);
+/// let ending = server.ending().unwrap();
+/// assert_eq!(ending.cause, Cause::Lost(Loss::Eof));
+/// assert!(!ending.is_clean());
+/// assert_eq!(
+///     ending.to_string(),
+///     "peer ended the stream without a close frame in the middle of a frame header \
+///      (3 bytes had come)"
+/// );
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Ending {

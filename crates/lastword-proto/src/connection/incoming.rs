@@ -54,7 +54,7 @@ impl Connection {
     }
 
     /// Whether the driver is to read: `false` while received messages wait beyond
-    /// [`Config::receive_buffer`].
+    /// [`Config::receive_buffer`](crate::Config::receive_buffer).
     #[inline]
     pub fn wants_read(&self) -> bool {
         match self.closing.state() {
@@ -159,7 +159,7 @@ impl Connection {
     ///
     /// Only messages that came before it, and that the application has not fetched, go first: what
     /// is made of them must not depend on how the network cut the peer's bytes into reads. The
-    /// application has [`Config::linger`] to answer them.
+    /// application has [`Config::linger`](crate::Config::linger) to answer them.
     #[cold]
     pub(super) fn violated(&mut self, violation: Violation, now: Instant) {
         if self.closing.state() == State::Open && self.inbound > 0 {

@@ -68,7 +68,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Whether less waits to be sent than [`Config::send_buffer`] allows.
+    /// Whether less waits to be sent than [`Config::send_buffer`](crate::Config::send_buffer) allows.
     #[inline]
     pub fn has_room(&self) -> bool {
         self.waiting() < self.config.send_buffer
