@@ -15,7 +15,7 @@ use crate::utf8::Validator;
 use crate::violation::Violation;
 use crate::wire::Opcode;
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Assembler {
     partial: Option<Partial>,
     /// The plain bytes, so far, of the unfinished message that were not handed out as parts.
@@ -26,6 +26,7 @@ pub(crate) struct Assembler {
 }
 
 /// An unfinished message.
+#[derive(Debug)]
 struct Partial {
     kind: Kind,
     compressed: bool,

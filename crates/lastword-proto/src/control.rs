@@ -13,7 +13,7 @@ use crate::keepalive::PingId;
 use crate::masks::Masks;
 use crate::wire::{Farewell, Opcode};
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct ControlLane {
     /// Pings to be answered, oldest first.
     pongs: VecDeque<Box<Control>>,
@@ -51,6 +51,11 @@ impl ControlLane {
     /// Says `farewell` ahead of all data.
     pub(crate) fn part(&mut self, farewell: Farewell) {
         self.farewell = Some(farewell);
+    }
+
+    /// Forgets a ping that is not on its way yet.
+    pub(crate) const fn withdraw_ping(&mut self) {
+        self.ping = None;
     }
 
     /// Forgets what is not on its way yet.

@@ -8,6 +8,7 @@ use crate::header::{Header, MAX_CONTROL, MAX_HEADER, Rules};
 use crate::violation::Violation;
 use crate::wire::Opcode;
 
+#[derive(Debug)]
 pub(crate) struct Decoder {
     rules: Rules,
     max_frame_size: usize,
@@ -20,7 +21,7 @@ pub(crate) struct Decoder {
 }
 
 /// Where in a frame the next byte belongs.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum Reading {
     Header,
     Data { header: Header, done: u64 },

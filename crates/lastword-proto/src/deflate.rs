@@ -20,6 +20,13 @@ pub(crate) struct Deflate {
     incoming: Incoming,
 }
 
+impl std::fmt::Debug for Deflate {
+    /// Without the windows, which are large.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Deflate").field("at", &self.incoming.at).finish_non_exhaustive()
+    }
+}
+
 /// Whether a message was compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Compressed {
@@ -137,15 +144,26 @@ impl Outgoing {
     }
 
     fn compress_part(&mut self, part: &[u8], position: Position, out: &mut Vec<u8>) {
+        if !part.is_empty() {
+            self.flush_part(part, out);
+        }
+        if position == Position::Middle {
+            return;
+        }
         if part.is_empty() {
             // A flush right behind another gives nothing at all; the first byte of an empty block
             // is what stands for nothing (RFC 7692 section 7.2.3.6).
-            match position {
-                Position::Last => out.push(0),
-                Position::Middle => {}
-            }
-            return;
+            out.push(0);
+        } else if out.ends_with(&TAIL) {
+            out.truncate(out.len().saturating_sub(TAIL.len()));
         }
+        if let (ContextTakeover::None, Some(codec)) = (self.takeover, &mut self.codec) {
+            codec.reset();
+        }
+    }
+
+    /// Appends the compressed form of `part`, to the last bit.
+    fn flush_part(&mut self, part: &[u8], out: &mut Vec<u8>) {
         let codec =
             self.codec.get_or_insert_with(|| zlib_rs::Deflate::new_with_config(self.parameters));
         let mut rest = part;
@@ -165,14 +183,6 @@ impl Outgoing {
                 break;
             }
             step = step.saturating_mul(2).min(MAX_STEP);
-        }
-        if position == Position::Last {
-            if out.ends_with(&TAIL) {
-                out.truncate(out.len().saturating_sub(TAIL.len()));
-            }
-            if self.takeover == ContextTakeover::None {
-                codec.reset();
-            }
         }
     }
 }

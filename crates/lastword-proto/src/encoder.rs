@@ -18,15 +18,16 @@ use crate::message::{Kind, Message};
 use crate::output::{Completes, Output};
 use crate::wire::{Farewell, Opcode};
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Encoder {
     queue: VecDeque<Item>,
-    /// Bytes of payload in `queue`, and of the message in progress.
+    /// Bytes of payload in `queue`, and of what is left of the message in progress.
     queued: usize,
     current: Option<Current>,
 }
 
 /// What waits behind the data that was accepted before it.
+#[derive(Debug)]
 enum Item {
     Message(Message, Compression),
     Part(PartOut),
@@ -35,6 +36,7 @@ enum Item {
 }
 
 /// A part of a message that is sent by parts.
+#[derive(Debug)]
 pub(crate) struct PartOut {
     pub(crate) payload: Bytes,
     pub(crate) kind: Kind,
@@ -46,6 +48,7 @@ pub(crate) struct PartOut {
 }
 
 /// A message that is being cut into frames.
+#[derive(Debug)]
 struct Current {
     /// What is left of the payload as it goes over the wire.
     rest: Bytes,
@@ -137,7 +140,9 @@ impl Encoder {
         let Some(item) = self.queue.pop_front() else { return false };
         match item {
             Item::Message(message, compression) => {
+                self.queued = self.queued.saturating_sub(message.len());
                 let current = begin(message, compression, tools);
+                self.queued = self.queued.saturating_add(current.rest.len());
                 self.encode_fragment(current, tools);
             }
             Item::Part(part) => {
@@ -163,12 +168,12 @@ impl Encoder {
     fn encode_fragment(&mut self, mut current: Current, tools: &mut Tools) {
         let size = current.rest.len().min(tools.config.fragment_size.max(1));
         let payload = current.rest.split_to(size);
+        self.queued = self.queued.saturating_sub(size);
         let fin = current.rest.is_empty();
         let mask = tools.masks.next();
         let Current { opcode, compressed, .. } = current;
         let header = Header { fin, compressed, opcode, len: payload.len() as u64, mask };
         if fin {
-            self.queued = self.queued.saturating_sub(current.original.len());
             tools.output.put(header, &payload, Completes::Message(current.original));
         } else {
             tools.output.put(header, &payload, Completes::Nothing);

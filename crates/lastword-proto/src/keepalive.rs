@@ -9,22 +9,43 @@ use std::time::{Duration, Instant};
 use crate::ledger::Tally;
 
 /// Names one ping of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PingId(pub(crate) u64);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PingId {
+    way: Way,
+    number: u64,
+}
+
+/// On which of two ways a ping leaves. On one way they leave in the order of their numbers; a ping
+/// that goes ahead of data overtakes one that stands behind it, and its answer says nothing of that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Way {
+    /// Ahead of data that waits.
+    Ahead,
+    /// Behind all that was accepted before.
+    Behind,
+}
 
 impl PingId {
     /// What stands in the ping's payload.
     pub(crate) const fn payload(self) -> [u8; 8] {
-        self.0.to_be_bytes()
+        let way = match self.way {
+            Way::Ahead => 0,
+            Way::Behind => 1 << 63,
+        };
+        (self.number | way).to_be_bytes()
     }
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Keepalive {
-    last_id: u64,
+    last_number: u64,
     /// Written and not answered, oldest first.
     asked: VecDeque<Asked>,
-    answered: Option<(PingId, Duration)>,
+    /// The newest that was answered on each way: its number, and how long that took.
+    ahead: Option<(u64, Duration)>,
+    behind: Option<(u64, Duration)>,
+    latency: Option<Duration>,
+    answers: u64,
 }
 
 #[derive(Debug)]
@@ -36,9 +57,10 @@ struct Asked {
 
 impl Keepalive {
     /// A name for the next ping.
-    pub(crate) const fn next_id(&mut self) -> PingId {
-        self.last_id = self.last_id.wrapping_add(1);
-        PingId(self.last_id)
+    pub(crate) const fn next_id(&mut self, way: Way) -> PingId {
+        // 2^63 pings are never sent.
+        self.last_number = self.last_number.saturating_add(1);
+        PingId { way, number: self.last_number }
     }
 
     /// The ping left: behind it stand all messages up to `position`.
@@ -55,10 +77,19 @@ impl Keepalive {
     /// stood behind the answered ping.
     pub(crate) fn answer(&mut self, payload: &[u8], now: Instant) -> Option<Tally> {
         let index = self.asked.iter().position(|asked| asked.id.payload() == *payload)?;
-        let asked = self.asked.drain(..=index).next_back()?;
-        let round_trip = now.saturating_duration_since(asked.at);
-        self.answered = Some((asked.id, round_trip));
-        Some(asked.position)
+        let mut position = None;
+        for asked in self.asked.drain(..=index) {
+            let round_trip = now.saturating_duration_since(asked.at);
+            let answered = Some((asked.id.number, round_trip));
+            match asked.id.way {
+                Way::Ahead => self.ahead = answered,
+                Way::Behind => self.behind = answered,
+            }
+            self.latency = Some(round_trip);
+            position = Some(asked.position);
+        }
+        self.answers = self.answers.saturating_add(1);
+        position
     }
 
     /// Whether a written ping waits for its answer.
@@ -66,14 +97,23 @@ impl Keepalive {
         !self.asked.is_empty()
     }
 
-    /// The newest ping that was answered, and how long that took.
-    pub(crate) const fn answered(&self) -> Option<(PingId, Duration)> {
-        self.answered
+    /// How long the answer to `ping`, or to a later one that went the same way, took.
+    pub(crate) fn answered(&self, ping: PingId) -> Option<Duration> {
+        let newest = match ping.way {
+            Way::Ahead => self.ahead,
+            Way::Behind => self.behind,
+        };
+        newest.filter(|(number, _)| *number >= ping.number).map(|(_, round_trip)| round_trip)
+    }
+
+    /// How many answers came.
+    pub(crate) const fn answers(&self) -> u64 {
+        self.answers
     }
 
     /// The last round-trip time.
-    pub(crate) fn latency(&self) -> Option<Duration> {
-        self.answered.map(|(_, round_trip)| round_trip)
+    pub(crate) const fn latency(&self) -> Option<Duration> {
+        self.latency
     }
 }
 

@@ -24,6 +24,12 @@ impl Tally {
         self.bytes = self.bytes.saturating_add(bytes as u64);
     }
 
+    /// A part of a message: its bytes, and the message itself with its last part.
+    pub(crate) const fn add_part(&mut self, bytes: usize, last: bool) {
+        self.messages = self.messages.saturating_add(last as u64);
+        self.bytes = self.bytes.saturating_add(bytes as u64);
+    }
+
     const fn minus(self, other: Self) -> Self {
         Self {
             messages: self.messages.saturating_sub(other.messages),
@@ -73,11 +79,11 @@ impl Account {
         self.accepted.bytes = self.accepted.bytes.saturating_add(bytes as u64);
     }
 
-    /// A message that was ready for the application is no longer wanted.
-    pub(crate) const fn discard_delivered(&mut self, bytes: usize) {
-        self.delivered.messages = self.delivered.messages.saturating_sub(1);
+    /// A message, or a part of one, that was ready for the application is no longer wanted.
+    pub(crate) const fn discard_delivered(&mut self, bytes: usize, last: bool) {
+        self.delivered.messages = self.delivered.messages.saturating_sub(last as u64);
         self.delivered.bytes = self.delivered.bytes.saturating_sub(bytes as u64);
-        self.discarded.add(bytes);
+        self.discarded.add_part(bytes, last);
     }
 
     /// The operating system took the last byte of `message`.

@@ -31,3 +31,13 @@ impl Masks {
         }
     }
 }
+
+impl std::fmt::Debug for Masks {
+    /// Without the keys to come.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Server => "Server",
+            Self::Client(_) => "Client",
+        })
+    }
+}

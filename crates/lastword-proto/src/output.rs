@@ -16,7 +16,7 @@ use crate::masks::Masks;
 use crate::message::Message;
 use crate::wire::Farewell;
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Output {
     /// Data frames in wire form, oldest first; `tail` stands behind them.
     chunks: VecDeque<Bytes>,
@@ -34,6 +34,7 @@ pub(crate) struct Output {
     pub(crate) control: ControlLane,
 }
 
+#[derive(Debug)]
 struct Frame {
     end: u64,
     completes: Completes,

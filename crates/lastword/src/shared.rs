@@ -12,8 +12,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
 use lastword_proto::{
-    Agreement, Config, Connection, Delivery, Ending, Event, Message, Operation, OurSide, PingId,
-    Transmit, TransportError,
+    Agreement, Config, Connection, Delivery, Ending, Event, Message, Operation, OurSide, Transmit,
+    TransportError,
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
@@ -59,8 +59,8 @@ pub(crate) struct Inner {
     pub(crate) batches: usize,
     /// Until when the pump sleeps.
     armed: Option<Instant>,
-    /// The newest answered ping that was told of.
-    answered: Option<PingId>,
+    /// How many answers to pings were told of.
+    answers: u64,
 }
 
 /// What the transport wakes: whoever receives, and the pump.
@@ -131,7 +131,7 @@ impl Shared {
                 crowded: false,
                 batches: 0,
                 armed: None,
-                answered: None,
+                answers: 0,
             }),
             wakes,
             changed: Notify::new(),
@@ -276,9 +276,9 @@ impl Shared {
             inner.crowded = false;
             self.changed.notify_waiters();
         }
-        let answered = inner.connection.answered().map(|(id, _)| id);
-        if answered != inner.answered {
-            inner.answered = answered;
+        let answers = inner.connection.answers();
+        if answers != inner.answers {
+            inner.answers = answers;
             self.changed.notify_waiters();
         }
     }
@@ -389,12 +389,8 @@ impl Inner {
                     }
                 }
                 Transmit::Finish => match transport.as_mut().poll_shutdown(&mut cx) {
-                    Poll::Ready(result) => {
-                        connection.finished();
-                        if let Err(error) = result {
-                            failed(connection, Operation::Shutdown, &error);
-                        }
-                    }
+                    Poll::Ready(Ok(())) => connection.finished(),
+                    Poll::Ready(Err(error)) => failed(connection, Operation::Shutdown, &error),
                     Poll::Pending => return,
                 },
                 Transmit::Idle => return,

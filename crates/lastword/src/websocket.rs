@@ -395,9 +395,7 @@ impl Sender {
     /// Waits for the answer to a ping; `None` stands for one that was not accepted any more.
     async fn answered(&self, ping: Option<PingId>) -> Result<Duration, Ended> {
         self.wait(|inner| {
-            if let (Some(ping), Some((id, round_trip))) = (ping, inner.connection.answered())
-                && id >= ping
-            {
+            if let Some(round_trip) = ping.and_then(|ping| inner.connection.answered(ping)) {
                 return Some(Ok(round_trip));
             }
             inner.connection.ending().map(|ending| Err(Ended(Arc::clone(ending))))

@@ -161,7 +161,7 @@ pub enum Operation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TransportError {
     pub(super) operation: Operation,
-    error: OsError,
+    pub(super) error: OsError,
 }
 
 impl TransportError {
@@ -268,6 +268,8 @@ pub enum OurSide {
     Open,
     /// Finished properly.
     Finished,
+    /// It could not be finished.
+    Failed(OsError),
     /// Given up: the driver resets what is left of it.
     Aborted,
 }

@@ -315,6 +315,9 @@ impl Closing {
                 Loss::Io(error) => PeerSide::Failed(error),
             };
         }
+        if operation == Operation::Shutdown && self.transport.ours == OurSide::Open {
+            self.transport.ours = OurSide::Failed(error.error);
+        }
         // A peer that said goodbye, or that we gave up on, may end its stream as it likes.
         let ends = operation == Operation::Read && matches!(loss, Loss::Truncated | Loss::Eof);
         let expected = matches!(self.state, State::Answering | State::Failing | State::Failed);

@@ -94,22 +94,27 @@ impl Connection {
     #[inline]
     pub(super) fn deliver(&mut self, assembled: Assembled, now: Instant) {
         self.last_message = now;
-        let (event, bytes) = match assembled {
+        let (event, bytes, last) = match assembled {
             Assembled::Message(message) => {
                 let bytes = message.len();
-                (Event::Message(message), bytes)
+                (Event::Message(message), bytes, true)
             }
             Assembled::Part(part) => {
-                let bytes = part.data.len();
-                (Event::Part(part), bytes)
+                let (bytes, last) = (part.data.len(), part.last);
+                (Event::Part(part), bytes, last)
             }
         };
         let full = self.inbound >= self.config.receive_buffer
             && !matches!(self.closing.state(), State::Open | State::Draining);
-        if full || self.reader == Reader::Gone {
-            return self.account.discarded.add(bytes);
+        if full || self.reader != Reader::Listening {
+            // What is delivered is a beginning of what came: no message has a hole, nor has the
+            // row of them.
+            if self.reader == Reader::Listening {
+                self.reader = Reader::Overrun;
+            }
+            return self.account.discarded.add_part(bytes, last);
         }
-        self.account.delivered.add(bytes);
+        self.account.delivered.add_part(bytes, last);
         self.inbound = self.inbound.saturating_add(bytes).saturating_add(OVERHEAD);
         self.events.push_back(event);
     }
@@ -204,7 +209,9 @@ impl Connection {
         }
         self.discarded = self.discarded.saturating_add(bytes as u64);
         if self.discarded > self.config.max_discard as u64 {
-            // A peer that floods instead of leaving is not waited for.
+            // A peer that floods instead of leaving is not waited for, nor is the application's
+            // answer to what came before the violation.
+            self.execute(now);
             let told = self.closing.abort(Cause::Aborted, now);
             self.obey(told, now);
         }

@@ -45,6 +45,7 @@ impl Connection {
 
     /// Ends the connection at once; the driver resets the transport.
     pub fn abort(&mut self, now: Instant) {
+        self.execute(now);
         let told = self.closing.abort(Cause::Aborted, now);
         self.obey(told, now);
     }
@@ -58,13 +59,13 @@ impl Connection {
         let account = &mut self.account;
         let over = self.ending.is_some();
         self.events.retain(|event| {
-            let bytes = match event {
-                Event::Message(message) => message.len(),
-                Event::Part(part) => part.data.len(),
+            let (bytes, last) = match event {
+                Event::Message(message) => (message.len(), true),
+                Event::Part(part) => (part.data.len(), part.last),
                 _ => return true,
             };
             if !over {
-                account.discard_delivered(bytes);
+                account.discard_delivered(bytes, last);
             }
             false
         });
@@ -123,6 +124,8 @@ impl Connection {
         self.execute(now);
         let told = self.closing.close(farewell.clone(), why, now);
         if told == Told::Changed {
+            // A question behind our last word would be of no use.
+            self.output.control.withdraw_ping();
             self.encode(|encoder, tools| encoder.part(farewell, tools));
         }
         self.obey(told, now);
@@ -240,6 +243,8 @@ impl Connection {
 
     /// The peer is as good as gone: a close frame is tried once, and not waited for.
     pub(super) fn die(&mut self, cause: Cause, reason: &'static str, now: Instant) {
+        // What the peer did before it fell silent is the first cause.
+        self.execute(now);
         self.timers.set_once(Timer::Closing, now);
         self.closing.give_up(&cause);
         self.fail(cause, CloseFrame::truncated(CloseCode::INTERNAL_ERROR, reason), now);

@@ -13,6 +13,7 @@
 //! [`Connection::poll_timeout`] → [`Connection::handle_timeout`]. It reads and writes what it can
 //! before it reports a timeout.
 
+mod anatomy;
 mod incoming;
 mod leaving;
 mod outgoing;
@@ -93,12 +94,16 @@ pub struct Connection {
 }
 
 /// Whether the application still wants messages.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reader {
     Listening,
+    /// It left more waiting, in a closing, than the receive buffer holds: what came then, and what
+    /// comes, is counted and thrown away.
+    Overrun,
     Gone,
 }
 
+#[derive(Debug)]
 struct Streaming {
     kind: Kind,
     compressed: bool,
@@ -259,10 +264,14 @@ impl Connection {
         self.account.ledger()
     }
 
-    /// The newest ping that the peer answered, and so all that were asked before it; with its
-    /// round-trip time.
-    pub const fn answered(&self) -> Option<(PingId, Duration)> {
-        self.keepalive.answered()
+    /// Whether the peer answered `ping`: the round-trip time of it, or of a later one.
+    pub fn answered(&self, ping: PingId) -> Option<Duration> {
+        self.keepalive.answered(ping)
+    }
+
+    /// How many answers to pings came so far: when this has grown, [`Self::answered`] may say more.
+    pub const fn answers(&self) -> u64 {
+        self.keepalive.answers()
     }
 
     /// The last round-trip time of a ping; `None` if none was answered.

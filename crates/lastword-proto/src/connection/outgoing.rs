@@ -6,7 +6,7 @@ use crate::closing::State;
 use crate::config::Compression;
 use crate::control::{Meaning, farewell_body};
 use crate::encoder::{Encoder, PartOut, Tools};
-use crate::keepalive::PingId;
+use crate::keepalive::{PingId, Way};
 use crate::message::{Kind, Message, Part};
 use crate::output::Completes;
 use crate::record::{Entry, FrameEntry};
@@ -87,7 +87,7 @@ impl Connection {
             return None;
         }
         let Self { keepalive, output, .. } = self;
-        Some(output.control.ask(|| keepalive.next_id()))
+        Some(output.control.ask(|| keepalive.next_id(Way::Ahead)))
     }
 
     /// Asks the peer for a sign of life behind all messages accepted so far: its answer confirms
@@ -97,7 +97,7 @@ impl Connection {
         if self.closing.state() != State::Open || self.streaming.is_some() {
             return None;
         }
-        let id = self.keepalive.next_id();
+        let id = self.keepalive.next_id(Way::Behind);
         self.encode(|encoder, tools| encoder.ping(id, tools));
         Some(id)
     }
@@ -140,7 +140,8 @@ impl Connection {
         }
     }
 
-    /// Our half of the stream is ended.
+    /// Our half of the stream is ended. If that failed,
+    /// [`transport_error`](Self::transport_error) is called instead.
     pub fn finished(&mut self) {
         self.closing.finished();
     }

@@ -1,0 +1,75 @@
+//! All of a connection, for checkers that explore it: two that look alike here behave alike.
+
+use std::fmt;
+
+use super::Connection;
+
+impl Connection {
+    /// All that decides what this connection will do, but for what only shows in bytes: masking keys
+    /// and the windows of compression. For checkers; its form is no promise.
+    #[doc(hidden)]
+    pub fn anatomy(&self) -> impl fmt::Debug {
+        Anatomy(self)
+    }
+}
+
+struct Anatomy<'a>(&'a Connection);
+
+impl fmt::Debug for Anatomy<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Whoever adds a field decides here whether it makes a difference.
+        let Connection {
+            role,
+            config: _,
+            decoder,
+            assembler,
+            deflate,
+            masks,
+            encoder,
+            output,
+            streaming,
+            keepalive,
+            account,
+            timers,
+            closing,
+            events,
+            inbound,
+            reader,
+            last_received,
+            last_sent,
+            last_message,
+            discarded,
+            verdict,
+            unsent,
+            retired,
+            record: _,
+            ending,
+        } = self.0;
+        let fields: [&dyn fmt::Debug; 23] = [
+            role,
+            decoder,
+            assembler,
+            deflate,
+            masks,
+            encoder,
+            output,
+            streaming,
+            keepalive,
+            account,
+            timers,
+            closing,
+            events,
+            inbound,
+            reader,
+            last_received,
+            last_sent,
+            last_message,
+            discarded,
+            verdict,
+            unsent,
+            retired,
+            ending,
+        ];
+        f.debug_list().entries(fields).finish()
+    }
+}
