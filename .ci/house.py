@@ -21,6 +21,16 @@ PROTO = [
     ["connection"],
     ["lib"],
 ]
+SIM = [
+    ["action", "broken", "link", "setup", "witness"],
+    ["side"],
+    ["world"],
+    ["oracle"],
+    ["play"],
+    ["script"],
+    ["dice", "explore", "shrink"],
+    ["lib", "main"],
+]
 DRIVER = [
     ["seed", "tls", "transport", "error"],
     ["opening"],
@@ -29,7 +39,7 @@ DRIVER = [
     ["connect", "serve"],
     ["lib"],
 ]
-CRATES = ["lastword-mask", "lastword-proto", "lastword", "lastword-cli"]
+CRATES = ["lastword-mask", "lastword-proto", "lastword-sim", "lastword", "lastword-cli"]
 FORBIDDEN = r"Instant::now|SystemTime|std::net|std::thread|std::fs|tokio"
 
 
@@ -80,6 +90,7 @@ def check_crates():
 
 problems = [
     *check_floors("lastword-proto", PROTO),
+    *check_floors("lastword-sim", SIM),
     *check_floors("lastword", DRIVER),
     *check_core(),
     *check_crates(),
