@@ -29,7 +29,7 @@ use tokio_rustls::rustls::ServerConfig;
 use crate::error::{AcceptError, Ended, Phase, SendError};
 use crate::pump::Pump;
 use crate::shared::{Keeper, Shared, Writing, now};
-use crate::transport::{Addresses, Plain, Transport};
+use crate::transport::{Addresses, Plain, Tls, Transport};
 use crate::websocket::WebSocket;
 
 /// What a handler may fail with: anything that is an error.
@@ -178,7 +178,8 @@ impl Server {
         Ok(Bound { listener: TcpListener::bind(address).await?, server: self })
     }
 
-    /// Accepts one connection over a stream of the caller's own.
+    /// Accepts one connection over a stream of the caller's own; speaks TLS over it, if that is
+    /// asked for.
     ///
     /// # Errors
     /// [`AcceptError`]: what failed, and whose fault it was.
@@ -191,10 +192,8 @@ impl Server {
     {
         let (config, options) = (Arc::new(self.config), Arc::new(self.options));
         let (_open, doors) = watch::channel(Doors::Open);
-        let admission = Admission { config, options, tls: None, doors };
-        let mut transport: Box<dyn Transport> = Box::new(Plain(stream));
-        let deadline = Instant::now() + admission.config.open_timeout;
-        let agreement = admission.open(&mut transport, deadline).await?;
+        let admission = Admission { config, options, tls: self.tls, doors };
+        let (transport, agreement) = admission.admit(Plain(stream)).await?;
         let config = admission.config;
         let shared = Shared::new(transport, agreement, Addresses::default(), config, Keeper::Pump);
         tokio::spawn(Pump::new(Arc::clone(&shared)));
@@ -312,18 +311,16 @@ impl Admission {
     /// Establishes TLS, if that is asked for, and answers the opening.
     async fn admit(
         &self,
-        stream: TcpStream,
+        stream: impl Transport + 'static,
     ) -> Result<(Box<dyn Transport>, Agreement), AcceptError> {
         let limit = self.config.open_timeout;
         let deadline = Instant::now() + limit;
-        // Small messages must not wait for the acknowledgement of others.
-        stream.set_nodelay(true).map_err(AcceptError::Lost)?;
         let mut transport: Box<dyn Transport> = match &self.tls {
             None => Box::new(stream),
             Some(tls) => {
                 let accepted = timeout_at(deadline, tls.accept(stream)).await;
                 let late = |_| AcceptError::TimedOut { limit, phase: Phase::Tls };
-                Box::new(accepted.map_err(late)?.map_err(AcceptError::Tls)?)
+                Box::new(Tls::new(accepted.map_err(late)?.map_err(AcceptError::Tls)?))
             }
         };
         let agreement = self.open(&mut transport, deadline).await?;
@@ -419,6 +416,10 @@ async fn welcome<F, T>(
         }
     };
     let addresses = Addresses::of(&stream);
+    // Small messages must not wait for the acknowledgement of others.
+    if let Err(error) = stream.set_nodelay(true) {
+        return observe(Err(AcceptError::Lost(error)));
+    }
     let (transport, agreement) = match admission.admit(stream).await {
         Ok(admitted) => admitted,
         Err(error) => {
