@@ -1,7 +1,7 @@
 //! What a connection runs over: any stream of bytes, both ways, with TLS in between or without.
 
 use std::any::Any;
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, Read};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -41,11 +41,24 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for Plain<S> 
 /// TLS over a stream.
 pub(crate) struct Tls<S> {
     stream: TlsStream<S>,
+    /// What reading failed with, to be told when all that came before it is read.
+    failure: Option<io::Error>,
 }
 
 impl<S> Tls<S> {
     pub(crate) fn new(stream: impl Into<TlsStream<S>>) -> Self {
-        Self { stream: stream.into() }
+        Self { stream: stream.into(), failure: None }
+    }
+
+    /// Reads what is decrypted already.
+    fn read_decrypted(&mut self, buffer: &mut ReadBuf<'_>) -> io::Result<()> {
+        let unfilled = buffer.initialize_unfilled();
+        let count = match &mut self.stream {
+            TlsStream::Client(stream) => stream.get_mut().1.reader().read(unfilled)?,
+            TlsStream::Server(stream) => stream.get_mut().1.reader().read(unfilled)?,
+        };
+        buffer.advance(count);
+        Ok(())
     }
 }
 
@@ -61,7 +74,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Tls<S> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        if self.failure.is_none() {
+            match std::task::ready!(Pin::new(&mut self.stream).poll_read(cx, buffer)) {
+                Ok(()) => return Poll::Ready(Ok(())),
+                Err(error) => self.failure = Some(error),
+            }
+        }
+        // One bad record fails all that were read with it, but those before it are authentic.
+        let _ = self.read_decrypted(buffer);
+        match self.failure.take_if(|_| buffer.filled().len() == before) {
+            Some(error) => Poll::Ready(Err(error)),
+            None => Poll::Ready(Ok(())),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lastword::{AcceptError, Cause, Client, CloseCode, ConnectError, Loss, Phase, Server};
 use support::tls::configs;
-use tokio::io::duplex;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::net::{TcpListener, TcpStream};
 
 #[tokio::test]
@@ -62,4 +62,29 @@ async fn an_abort_resets_a_socket_that_the_caller_connected_too() {
         let ending = theirs.ended().await;
         assert!(matches!(ending.cause, Cause::Lost(Loss::Reset(_))), "{tls}: {ending}");
     }
+}
+
+#[tokio::test]
+async fn a_message_in_front_of_a_broken_record_is_delivered_though_both_came_in_one_read() {
+    let (server, client) = configs();
+    let ((near, mut wire), (mut far_wire, far)) = (duplex(100_000), duplex(100_000));
+    let server = Server::new().tls(server);
+    let client = Client::new("wss://localhost/").tls(client);
+    let (ws, mut theirs) = tokio::select! {
+        // Passes the opening on, and nothing after it.
+        _ = tokio::io::copy_bidirectional(&mut wire, &mut far_wire) => unreachable!("both stay"),
+        (ws, theirs) = async { tokio::join!(client.connect_over(near), server.accept(far)) } => {
+            (ws.unwrap(), theirs.unwrap())
+        }
+    };
+    ws.send("whole").await.unwrap();
+    ws.send("broken").await.unwrap();
+    let mut records = vec![0; 1000];
+    let size = wire.read(&mut records).await.unwrap();
+    records[size - 1] ^= 1;
+    far_wire.write_all(&records[..size]).await.unwrap();
+    assert_eq!(theirs.recv().await.unwrap(), Some("whole".into()));
+    let ending = theirs.recv().await.unwrap_err().0;
+    assert!(matches!(ending.cause, Cause::Lost(Loss::Io(_))), "{ending}");
+    assert_eq!(ending.ledger.delivered.messages, 1);
 }
