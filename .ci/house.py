@@ -29,7 +29,7 @@ DRIVER = [
     ["connect", "serve"],
     ["lib"],
 ]
-CRATES = ["lastword-mask", "lastword-proto", "lastword", "lastword-cli"]
+CRATES = ["lastword-mask", "lastword-proto", "lastword", "lastword-cli", "lastword-faults"]
 FORBIDDEN = r"Instant::now|SystemTime|std::net|std::thread|std::fs|tokio"
 
 
