@@ -19,7 +19,7 @@ use http::StatusCode;
 use lastword_proto::handshake::server::{Opening, Options, Origins, Refusal, Step, Subprotocols};
 use lastword_proto::{Agreement, CloseCode, CloseFrame, Config, Ending, Leave};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, ToSocketAddrs};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
@@ -175,7 +175,14 @@ impl Server {
     /// # Errors
     /// When `address` cannot be listened on.
     pub async fn bind(self, address: impl ToSocketAddrs) -> io::Result<Bound> {
-        Ok(Bound { listener: TcpListener::bind(address).await?, server: self })
+        let mut failure = io::Error::new(io::ErrorKind::InvalidInput, "no address");
+        for address in tokio::net::lookup_host(address).await? {
+            match listen(address) {
+                Ok(listener) => return Ok(Bound { listener, server: self }),
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
     }
 
     /// Accepts one connection over a stream of the caller's own; speaks TLS over it, if that is
@@ -271,6 +278,8 @@ impl Bound {
                             welcome(stream, peer, &admission, &guests, &*handler, observer).await;
                         });
                     }
+                    // One that left before we came to the door; the next may be behind it.
+                    Err(error) if is_of_the_guest(&error) => {}
                     Err(error) => {
                         // Out of descriptors, mostly: those who are here go on, and some will leave.
                         tracing::warn!(%error, "cannot accept a connection; trying again");
@@ -290,6 +299,22 @@ impl Bound {
         tasks.shutdown().await;
         Report { endings: guests.farewells(), stuck }
     }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A server that is started again takes its port back from connections that linger. On Windows
+    // the option means something else: to share the port with whoever holds it.
+    socket.set_reuseaddr(cfg!(not(windows)))?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// Whether accepting failed because of the one connection that was to be accepted: on some systems
+/// one that was reset while it waited is told like this.
+fn is_of_the_guest(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
 /// Whether new connections are welcome.
@@ -576,6 +601,11 @@ fn show_the_door(shared: &Shared) {
     inner.connection.leave(Leave::Shutdown(frame), now());
     shared.after_request(&mut inner, Writing::Now);
 }
+
+/// How many connections may wait to be accepted; the kernel has a limit of its own, too. With the 128
+/// of the standard library a burst that comes while all threads are busy is dropped without a word,
+/// and tries again after a second.
+const BACKLOG: u32 = 4096;
 
 /// How long to wait before accepting again, when the operating system has nothing left to give.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
