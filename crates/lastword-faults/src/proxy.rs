@@ -103,6 +103,15 @@ pub(crate) struct Traffic {
     pub(crate) server: u64,
 }
 
+impl Traffic {
+    pub(crate) const fn said_by(self, role: Role) -> u64 {
+        match role {
+            Role::Client => self.client,
+            Role::Server => self.server,
+        }
+    }
+}
+
 impl Proxy {
     /// A proxy, and the sockets for the client and for the server.
     ///

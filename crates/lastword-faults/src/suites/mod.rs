@@ -24,7 +24,7 @@ pub use records::records_of_tls;
 pub use stalls::{a_peer_that_reads_no_more, drips, silences};
 
 use crate::driver::{Driver, NoConnection, Peer, Received, Setup};
-use crate::proxy::{Layer, Proxy};
+use crate::proxy::{Answers, Fault, Layer, Plan, Proxy, Traffic};
 use crate::script::{Last, REASON, Script};
 use crate::stream::{Buffers, Transport};
 use crate::tls::Certificates;
@@ -81,6 +81,15 @@ impl Stage {
             Role::Server => (proxy, accepted, connected),
             Role::Client => (proxy, connected, accepted),
         }
+    }
+
+    /// How long the request and the answer are: the same each time, whatever the key.
+    fn opening(self, driver: &dyn Driver, tls: &Certificates) -> Traffic {
+        let (proxy, receiver, sender) = self.play(driver, tls, plain(), plain());
+        let (at, hold, fault, answers) = (0, 0, Fault::None, Answers::Pass);
+        let traffic = proxy.traffic_until(Plan { sender: self.receiver, at, hold, fault, answers });
+        drop((receiver, sender));
+        traffic
     }
 
     /// The same, where both sides have to get their connection.

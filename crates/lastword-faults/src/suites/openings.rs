@@ -10,19 +10,6 @@ use crate::proxy::{Answers, Fault, Plan};
 use crate::stream::Transport;
 use crate::tls::Certificates;
 
-/// How long the request or the answer is: the same each time, whatever the key.
-fn size(driver: &dyn Driver, tls: &Certificates, stage: Stage) -> u64 {
-    let (proxy, receiver, sender) = stage.play(driver, tls, plain(), plain());
-    let nothing =
-        Plan { sender: Role::Client, at: 0, hold: 0, fault: Fault::None, answers: Answers::Pass };
-    let traffic = proxy.traffic_until(nothing);
-    drop((receiver, sender));
-    match stage.receiver {
-        Role::Server => traffic.client,
-        Role::Client => traffic.server,
-    }
-}
-
 fn places(size: u64) -> impl Iterator<Item = u64> {
     (0..size).filter(move |at| at % 9 == 0 || *at < 4 || size - at < 5)
 }
@@ -35,7 +22,7 @@ pub fn openings_cut_anywhere(driver: &dyn Driver) {
     let tls = Certificates::new();
     let mut cases = Vec::new();
     for stage in Stage::all() {
-        let size = size(driver, &tls, stage);
+        let size = stage.opening(driver, &tls).said_by(stage.receiver.peer());
         let mut faults = vec![Fault::Finish, Fault::Reset];
         if stage.transport == Transport::Tls {
             faults.push(Fault::Truncate);
@@ -98,7 +85,7 @@ pub fn openings_that_stall(driver: &dyn Driver) {
     let tls = Certificates::new();
     let mut cases = Vec::new();
     for stage in Stage::all() {
-        let size = size(driver, &tls, stage);
+        let size = stage.opening(driver, &tls).said_by(stage.receiver.peer());
         cases.extend(places(size).step_by(6).map(|at| (stage, at, Fault::Silence)));
         cases.push((stage, 0, Fault::Drip));
     }
