@@ -2,10 +2,12 @@
 
 use std::io::{self, Write};
 use std::net::{Shutdown, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use lastword::Client;
+use lastword_faults::Certificates;
 
 use crate::baseline::{Holding, resident};
 use crate::raw::{self, REQUEST, frame};
@@ -14,7 +16,8 @@ use crate::served::Served;
 
 /// `count` of them, after a tenth as many to warm up.
 pub(crate) fn run(served: &Served, count: usize, report: &mut Report) {
-    report.title("abnormal ends of all kinds");
+    let where_to = if served.tls.is_some() { ", inside TLS" } else { "" };
+    report.title(&format!("abnormal ends of all kinds{where_to}"));
     // What the first ones of each kind make the process hold for good is no leak.
     let failed = storm(served, count as u64 / 10, 1);
     report.exactly("failed while warming up", failed, 0);
@@ -58,7 +61,11 @@ fn storm(served: &Served, count: u64, seed: u64) -> u64 {
                         return;
                     }
                     let mut dice = Dice(seed << 32 | number);
-                    if let Err(error) = one(served, &mut dice) {
+                    let end = match &served.tls {
+                        None => one(served, &mut dice),
+                        Some(tls) => one_sealed(served, tls, &mut dice),
+                    };
+                    if let Err(error) = end {
                         eprintln!("end {number} of storm {seed}: {error}");
                         failed.fetch_add(1, Ordering::Relaxed);
                     }
@@ -119,6 +126,58 @@ fn one(served: &Served, dice: &mut Dice) -> io::Result<()> {
             return served.runtime().block_on(async {
                 let client = Client::new(format!("ws://{server}"));
                 let ws = client.connect().await.map_err(io::Error::other)?;
+                ws.send("hello").await.map_err(io::Error::other)?;
+                if abort {
+                    ws.abort();
+                }
+                Ok(())
+            });
+        }
+    }
+    Ok(())
+}
+
+/// One connection inside TLS, and its end.
+fn one_sealed(served: &Served, tls: &Certificates, dice: &mut Dice) -> io::Result<()> {
+    let server = served.address;
+    let message = frame(0x82, &vec![1; 1 + dice.below(2000)]);
+    let cut = 1 + dice.below(message.len() - 1);
+    let kind = dice.below(8);
+    match kind {
+        0 => drop(raw::connect(server)?),
+        1 => return said(server, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", Opened::No),
+        // Half a record, and gone.
+        2 => raw::connect(server)?.write_all(b"\x16\x03\x01\x02\x00\x01")?,
+        // Inside a frame, without close_notify; the echo of the one before stays unread.
+        3 | 4 => {
+            let mut stream = raw::open_sealed(server, tls)?;
+            stream.write_all(&message)?;
+            stream.write_all(&message[..cut])?;
+            if kind == 4 {
+                raw::reset(stream.sock);
+            }
+        }
+        // Inside a frame, with close_notify.
+        5 => {
+            let mut stream = raw::open_sealed(server, tls)?;
+            stream.write_all(&message[..cut])?;
+            stream.conn.send_close_notify();
+            stream.flush()?;
+            return raw::read_out(stream.sock);
+        }
+        // A record that is none.
+        6 => {
+            let mut stream = raw::open_sealed(server, tls)?;
+            stream.sock.write_all(b"\x17\x03\x03\x00\x14no record of this key")?;
+            return raw::read_out(stream.sock);
+        }
+        _ => {
+            let abort = dice.below(2) == 0;
+            return served.runtime().block_on(async {
+                let stream = tokio::net::TcpStream::connect(server).await?;
+                let client = Client::new(format!("wss://{}/", Certificates::HOST));
+                let client = client.tls(Arc::clone(&tls.client));
+                let ws = client.connect_over(stream).await.map_err(io::Error::other)?;
                 ws.send("hello").await.map_err(io::Error::other)?;
                 if abort {
                     ws.abort();

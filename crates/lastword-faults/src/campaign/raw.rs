@@ -2,8 +2,12 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
 
+use lastword::rustls::pki_types::ServerName;
+use lastword::rustls::{ClientConnection, StreamOwned};
+use lastword_faults::Certificates;
 use socket2::SockRef;
 
 pub(crate) const REQUEST: &[u8] =
@@ -21,6 +25,25 @@ pub(crate) fn connect(server: SocketAddr) -> io::Result<TcpStream> {
 /// Past its opening.
 pub(crate) fn open(server: SocketAddr) -> io::Result<TcpStream> {
     let mut stream = connect(server)?;
+    introduce(&mut stream)?;
+    Ok(stream)
+}
+
+/// TLS over a socket, as the dropped end of both leaves it: without close_notify.
+pub(crate) type Sealed = StreamOwned<ClientConnection, TcpStream>;
+
+/// The same, inside TLS.
+pub(crate) fn open_sealed(server: SocketAddr, tls: &Certificates) -> io::Result<Sealed> {
+    let name = ServerName::try_from(Certificates::HOST).map_err(io::Error::other)?;
+    let connection = ClientConnection::new(Arc::clone(&tls.client), name);
+    let connection = connection.map_err(io::Error::other)?;
+    let mut stream = StreamOwned::new(connection, connect(server)?);
+    introduce(&mut stream)?;
+    Ok(stream)
+}
+
+/// The opening handshake.
+fn introduce(stream: &mut (impl Read + Write)) -> io::Result<()> {
     stream.write_all(REQUEST)?;
     let mut answer = Vec::new();
     while !answer.ends_with(b"\r\n\r\n") {
@@ -28,7 +51,7 @@ pub(crate) fn open(server: SocketAddr) -> io::Result<TcpStream> {
         stream.read_exact(&mut byte)?;
         answer.extend(byte);
     }
-    if answer.starts_with(b"HTTP/1.1 101 ") { Ok(stream) } else { Err(io::Error::other("no 101")) }
+    if answer.starts_with(b"HTTP/1.1 101 ") { Ok(()) } else { Err(io::Error::other("no 101")) }
 }
 
 /// A frame with a mask of zeros.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use lastword::{AcceptError, Config, HandlerError, Server, WebSocket};
+use lastword_faults::Certificates;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -21,6 +22,8 @@ pub(crate) struct Served {
     pub(crate) outcomes: Arc<Outcomes>,
     /// How many descriptors there may be.
     pub(crate) limit: u64,
+    /// Whom its clients trust, if it speaks TLS.
+    pub(crate) tls: Option<Certificates>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<lastword::Report>,
 }
@@ -34,7 +37,7 @@ pub(crate) struct Outcomes {
 }
 
 impl Served {
-    pub(crate) fn start(limit: u64) -> Self {
+    pub(crate) fn start(limit: u64, tls: Option<Certificates>) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.expect("the machine has two threads for us");
         let outcomes = Arc::new(Outcomes::default());
@@ -42,7 +45,11 @@ impl Served {
         config.open_timeout = OPEN_TIMEOUT;
         config.close_timeout = CLOSE_TIMEOUT;
         let told = Arc::clone(&outcomes);
-        let server = Server::new().config(config).observe(move |outcome| {
+        let mut server = Server::new().config(config);
+        if let Some(tls) = &tls {
+            server = server.tls(Arc::clone(&tls.server));
+        }
+        let server = server.observe(move |outcome| {
             told.all.fetch_add(1, Ordering::Relaxed);
             match outcome.result {
                 Ok(ending) if ending.is_clean() => told.clean.fetch_add(1, Ordering::Relaxed),
@@ -55,7 +62,7 @@ impl Served {
         let (stop, stopped) = oneshot::channel();
         let serving = bound.serve_until(echo, async { stopped.await.unwrap_or(()) });
         let task = runtime.spawn(serving);
-        Self { runtime, address, outcomes, limit, stop, task }
+        Self { runtime, address, outcomes, limit, tls, stop, task }
     }
 
     pub(crate) fn runtime(&self) -> &Handle {
