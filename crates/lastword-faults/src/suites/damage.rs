@@ -11,6 +11,7 @@ use crate::script::{Last, Script, said};
 use crate::tls::Certificates;
 
 struct Damage {
+    /// Which frame of [`Script::farewell`]: short, medium, three fragments, empty, close.
     frame: usize,
     /// How many bytes into the frame; `None`: its first byte of payload.
     byte: Option<usize>,
@@ -47,19 +48,10 @@ fn damages(sender: Role) -> Vec<Damage> {
         damage(2, Some(0), Fault::Insert(lone), Violation::LoneContinuation, 2),
         // Between fragments.
         damage(3, Some(0), garbage, header(HeaderError::ReservedOpcode(7)), 2),
-        damage(5, Some(0), flip(0x80), header(HeaderError::FragmentedControl(Opcode::Close)), 4)
-            .shifted(),
+        damage(6, Some(0), flip(0x80), header(HeaderError::FragmentedControl(Opcode::Close)), 4),
         // 1000 becomes 2024.
         damage(6, None, flip(0x04), Violation::CloseCode(2024), 4),
     ]
-}
-
-impl Damage {
-    /// The close frame stands behind the empty message.
-    fn shifted(mut self) -> Self {
-        self.frame = 6;
-        self
-    }
 }
 
 /// Each kind of damage that shows, on each transport, to each side.

@@ -16,7 +16,6 @@ use std::time::{Duration, Instant};
 
 pub use cuts::{an_answer_to_a_close_cut_anywhere, streams_cut_anywhere};
 pub use damage::damaged_frames;
-use lastword::proto::Unconfirmed;
 use lastword::{CloseCode, Config, Ending, Message, Role};
 pub use openings::{openings_cut_anywhere, openings_that_stall};
 pub use partings::peers_that_leave;
@@ -113,7 +112,6 @@ fn plain() -> Config {
     let mut config = Config::default();
     config.deflate = None;
     config.ping_interval = None;
-    config.unconfirmed = Unconfirmed::Dropped;
     config
 }
 
