@@ -39,7 +39,14 @@ DRIVER = [
     ["connect", "serve"],
     ["lib"],
 ]
-CRATES = ["lastword-mask", "lastword-proto", "lastword-sim", "lastword", "lastword-cli"]
+CRATES = [
+    "lastword-mask",
+    "lastword-proto",
+    "lastword-sim",
+    "lastword",
+    "lastword-faults",
+    "lastword-cli",
+]
 FORBIDDEN = r"Instant::now|SystemTime|std::net|std::thread|std::fs|tokio"
 
 

@@ -21,7 +21,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use crate::error::{ConnectError, Phase};
 use crate::pump::Pump;
 use crate::shared::{Keeper, Shared};
-use crate::transport::{Addresses, Plain, Transport};
+use crate::transport::{Addresses, Plain, Tls, Transport};
 use crate::websocket::WebSocket;
 
 /// Connects to a `ws://` or `wss://` URL with default settings. [`Client`] has more.
@@ -96,7 +96,8 @@ impl Client {
         self
     }
 
-    /// Uses this configuration of TLS for `wss://`, instead of the platform's roots.
+    /// Uses this configuration of TLS for `wss://`, instead of the platform's roots; also over a
+    /// stream of the caller's own.
     #[must_use]
     pub fn tls(mut self, config: Arc<ClientConfig>) -> Self {
         self.tls = Some(config);
@@ -129,6 +130,9 @@ impl Client {
 
     /// Opens a connection over a stream of the caller's own; the URL gives host and path.
     ///
+    /// With a `wss://` URL and a configuration given to [`tls`](Self::tls), TLS is established over
+    /// the stream; without one, a stream for `wss://` is taken to be encrypted already.
+    ///
     /// # Errors
     /// [`ConnectError`]: what failed, and whose fault it was.
     ///
@@ -139,8 +143,16 @@ impl Client {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let target = Target::parse(&self.url)?;
-        let deadline = Instant::now() + self.config.open_timeout;
-        self.open(target, Box::new(Plain(stream)), Addresses::default(), deadline).await
+        let limit = self.config.open_timeout;
+        let deadline = Instant::now() + limit;
+        let stream = Plain(stream);
+        if target.scheme == Scheme::Plain || self.tls.is_none() {
+            return self.open(target, Box::new(stream), Addresses::default(), deadline).await;
+        }
+        let late = |_| ConnectError::TimedOut { limit, phase: Phase::Tls };
+        let tls = establish_tls(&target.host, self.tls.clone(), stream);
+        let stream = timeout_at(deadline, tls).await.map_err(late)??;
+        self.open(target, Box::new(stream), Addresses::default(), deadline).await
     }
 
     async fn open(
@@ -207,18 +219,18 @@ async fn dial(host: &str, port: u16) -> Result<TcpStream, ConnectError> {
     Err(failure)
 }
 
-async fn establish_tls(
+async fn establish_tls<S: Transport>(
     host: &str,
     config: Option<Arc<ClientConfig>>,
-    stream: TcpStream,
-) -> Result<tokio_rustls::client::TlsStream<TcpStream>, ConnectError> {
+    stream: S,
+) -> Result<Tls<S>, ConnectError> {
     let failed = |source| ConnectError::Tls { host: host.to_owned(), source };
     let config = match config {
         Some(config) => config,
         None => crate::tls::platform_client().map_err(|e| failed(io::Error::other(e)))?,
     };
     let name = ServerName::try_from(host.to_owned()).map_err(|e| failed(io::Error::other(e)))?;
-    TlsConnector::from(config).connect(name, stream).await.map_err(failed)
+    TlsConnector::from(config).connect(name, stream).await.map(Tls::new).map_err(failed)
 }
 
 /// What a URL says.

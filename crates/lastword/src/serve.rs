@@ -19,7 +19,7 @@ use http::StatusCode;
 use lastword_proto::handshake::server::{Opening, Options, Origins, Refusal, Step, Subprotocols};
 use lastword_proto::{Agreement, CloseCode, CloseFrame, Config, Ending, Leave};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, ToSocketAddrs};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
@@ -29,7 +29,7 @@ use tokio_rustls::rustls::ServerConfig;
 use crate::error::{AcceptError, Ended, Phase, SendError};
 use crate::pump::Pump;
 use crate::shared::{Keeper, Shared, Writing, now};
-use crate::transport::{Addresses, Plain, Transport};
+use crate::transport::{Addresses, Plain, Tls, Transport};
 use crate::websocket::WebSocket;
 
 /// What a handler may fail with: anything that is an error.
@@ -175,10 +175,18 @@ impl Server {
     /// # Errors
     /// When `address` cannot be listened on.
     pub async fn bind(self, address: impl ToSocketAddrs) -> io::Result<Bound> {
-        Ok(Bound { listener: TcpListener::bind(address).await?, server: self })
+        let mut failure = io::Error::new(io::ErrorKind::InvalidInput, "no address");
+        for address in tokio::net::lookup_host(address).await? {
+            match listen(address) {
+                Ok(listener) => return Ok(Bound { listener, server: self }),
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
     }
 
-    /// Accepts one connection over a stream of the caller's own.
+    /// Accepts one connection over a stream of the caller's own; speaks TLS over it, if that is
+    /// asked for.
     ///
     /// # Errors
     /// [`AcceptError`]: what failed, and whose fault it was.
@@ -191,10 +199,8 @@ impl Server {
     {
         let (config, options) = (Arc::new(self.config), Arc::new(self.options));
         let (_open, doors) = watch::channel(Doors::Open);
-        let admission = Admission { config, options, tls: None, doors };
-        let mut transport: Box<dyn Transport> = Box::new(Plain(stream));
-        let deadline = Instant::now() + admission.config.open_timeout;
-        let agreement = admission.open(&mut transport, deadline).await?;
+        let admission = Admission { config, options, tls: self.tls, doors };
+        let (transport, agreement) = admission.admit(Plain(stream)).await?;
         let config = admission.config;
         let shared = Shared::new(transport, agreement, Addresses::default(), config, Keeper::Pump);
         tokio::spawn(Pump::new(Arc::clone(&shared)));
@@ -272,6 +278,8 @@ impl Bound {
                             welcome(stream, peer, &admission, &guests, &*handler, observer).await;
                         });
                     }
+                    // One that left before we came to the door; the next may be behind it.
+                    Err(error) if is_of_the_guest(&error) => {}
                     Err(error) => {
                         // Out of descriptors, mostly: those who are here go on, and some will leave.
                         tracing::warn!(%error, "cannot accept a connection; trying again");
@@ -293,6 +301,22 @@ impl Bound {
     }
 }
 
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A server that is started again takes its port back from connections that linger. On Windows
+    // the option means something else: to share the port with whoever holds it.
+    socket.set_reuseaddr(cfg!(not(windows)))?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// Whether accepting failed because of the one connection that was to be accepted: on some systems
+/// one that was reset while it waited is told like this.
+fn is_of_the_guest(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
 /// Whether new connections are welcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Doors {
@@ -312,18 +336,16 @@ impl Admission {
     /// Establishes TLS, if that is asked for, and answers the opening.
     async fn admit(
         &self,
-        stream: TcpStream,
+        stream: impl Transport + 'static,
     ) -> Result<(Box<dyn Transport>, Agreement), AcceptError> {
         let limit = self.config.open_timeout;
         let deadline = Instant::now() + limit;
-        // Small messages must not wait for the acknowledgement of others.
-        stream.set_nodelay(true).map_err(AcceptError::Lost)?;
         let mut transport: Box<dyn Transport> = match &self.tls {
             None => Box::new(stream),
             Some(tls) => {
                 let accepted = timeout_at(deadline, tls.accept(stream)).await;
                 let late = |_| AcceptError::TimedOut { limit, phase: Phase::Tls };
-                Box::new(accepted.map_err(late)?.map_err(AcceptError::Tls)?)
+                Box::new(Tls::new(accepted.map_err(late)?.map_err(AcceptError::Tls)?))
             }
         };
         let agreement = self.open(&mut transport, deadline).await?;
@@ -419,6 +441,10 @@ async fn welcome<F, T>(
         }
     };
     let addresses = Addresses::of(&stream);
+    // Small messages must not wait for the acknowledgement of others.
+    if let Err(error) = stream.set_nodelay(true) {
+        return observe(Err(AcceptError::Lost(error)));
+    }
     let (transport, agreement) = match admission.admit(stream).await {
         Ok(admitted) => admitted,
         Err(error) => {
@@ -575,6 +601,11 @@ fn show_the_door(shared: &Shared) {
     inner.connection.leave(Leave::Shutdown(frame), now());
     shared.after_request(&mut inner, Writing::Now);
 }
+
+/// How many connections may wait to be accepted; the kernel has a limit of its own, too. With the 128
+/// of the standard library a burst that comes while all threads are busy is dropped without a word,
+/// and tries again after a second.
+const BACKLOG: u32 = 4096;
 
 /// How long to wait before accepting again, when the operating system has nothing left to give.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);

@@ -1,10 +1,14 @@
-//! What a connection runs over: any stream of bytes, both ways.
+//! What a connection runs over: any stream of bytes, both ways, with TLS in between or without.
 
+use std::any::Any;
+use std::io::{self, IoSlice, Read};
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::{client, server};
+use tokio_rustls::TlsStream;
 
 /// A stream that a connection owns. Implemented for what this crate opens itself; other streams come
 /// in through [`Plain`].
@@ -22,66 +26,137 @@ impl Transport for TcpStream {
     }
 }
 
-impl Transport for client::TlsStream<TcpStream> {
-    fn abandon(&self) {
-        self.get_ref().0.abandon();
-    }
-}
-
-impl Transport for server::TlsStream<TcpStream> {
-    fn abandon(&self) {
-        self.get_ref().0.abandon();
-    }
-}
-
-/// Any other stream.
+/// A stream of the caller's own.
 pub(crate) struct Plain<S>(pub(crate) S);
 
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Transport for Plain<S> {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for Plain<S> {
+    fn abandon(&self) {
+        // A socket is a socket, whoever connected it.
+        if let Some(socket) = (&self.0 as &dyn Any).downcast_ref::<TcpStream>() {
+            socket.abandon();
+        }
+    }
+}
+
+/// TLS over a stream.
+pub(crate) struct Tls<S> {
+    stream: TlsStream<S>,
+    /// What reading failed with, to be told when all that came before it is read.
+    failure: Option<io::Error>,
+}
+
+impl<S> Tls<S> {
+    pub(crate) fn new(stream: impl Into<TlsStream<S>>) -> Self {
+        Self { stream: stream.into(), failure: None }
+    }
+
+    /// Reads what is decrypted already.
+    fn read_decrypted(&mut self, buffer: &mut ReadBuf<'_>) -> io::Result<()> {
+        let unfilled = buffer.initialize_unfilled();
+        let count = match &mut self.stream {
+            TlsStream::Client(stream) => stream.get_mut().1.reader().read(unfilled)?,
+            TlsStream::Server(stream) => stream.get_mut().1.reader().read(unfilled)?,
+        };
+        buffer.advance(count);
+        Ok(())
+    }
+}
+
+impl<S: Transport> Transport for Tls<S> {
+    fn abandon(&self) {
+        self.stream.get_ref().0.abandon();
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Tls<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        if self.failure.is_none() {
+            match std::task::ready!(Pin::new(&mut self.stream).poll_read(cx, buffer)) {
+                Ok(()) => return Poll::Ready(Ok(())),
+                Err(error) => self.failure = Some(error),
+            }
+        }
+        // One bad record fails all that were read with it, but those before it are authentic.
+        let _ = self.read_decrypted(buffer);
+        match self.failure.take_if(|_| buffer.filled().len() == before) {
+            Some(error) => Poll::Ready(Err(error)),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Tls<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
 
 impl<S: AsyncRead + Unpin> AsyncRead for Plain<S> {
     fn poll_read(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-        buffer: &mut tokio::io::ReadBuf<'_>,
-    ) -> std::task::Poll<std::io::Result<()>> {
-        std::pin::Pin::new(&mut self.0).poll_read(cx, buffer)
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buffer)
     }
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Plain<S> {
     fn poll_write(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
         bytes: &[u8],
-    ) -> std::task::Poll<std::io::Result<usize>> {
-        std::pin::Pin::new(&mut self.0).poll_write(cx, bytes)
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-        slices: &[std::io::IoSlice<'_>],
-    ) -> std::task::Poll<std::io::Result<usize>> {
-        std::pin::Pin::new(&mut self.0).poll_write_vectored(cx, slices)
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(cx, slices)
     }
 
     fn is_write_vectored(&self) -> bool {
         self.0.is_write_vectored()
     }
 
-    fn poll_flush(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<std::io::Result<()>> {
-        std::pin::Pin::new(&mut self.0).poll_flush(cx)
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
     }
 
-    fn poll_shutdown(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<std::io::Result<()>> {
-        std::pin::Pin::new(&mut self.0).poll_shutdown(cx)
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
     }
 }
 

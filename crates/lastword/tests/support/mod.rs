@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses what it needs")]
 
+pub mod tls;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
