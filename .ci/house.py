@@ -32,7 +32,7 @@ SIM = [
     ["lib", "main"],
 ]
 DRIVER = [
-    ["seed", "tls", "transport", "error"],
+    ["seed", "sync", "tls", "transport", "error"],
     ["opening"],
     ["shared"],
     ["pump", "websocket"],

@@ -30,6 +30,7 @@ mod pump;
 mod seed;
 mod serve;
 mod shared;
+mod sync;
 mod tls;
 mod transport;
 mod websocket;
@@ -48,3 +49,17 @@ pub use serve::{Bound, HandlerError, Outcome, Report, Server, accept, serve};
 /// The TLS that this crate speaks.
 pub use tokio_rustls::rustls;
 pub use websocket::{Batch, Receiver, Sender, WebSocket};
+
+/// A connection without a runtime, for a model checker: the handle, and the pump to be run beside it.
+#[cfg(lastword_model)]
+#[doc(hidden)]
+pub fn model(
+    stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
+    agreement: proto::Agreement,
+    config: Config,
+) -> (WebSocket, impl Future<Output = std::sync::Arc<Ending>>) {
+    let transport = Box::new(transport::Plain(stream));
+    let (addresses, config) = (transport::Addresses::default(), std::sync::Arc::new(config));
+    let shared = shared::Shared::new(transport, agreement, addresses, config, shared::Keeper::Pump);
+    (WebSocket::new(std::sync::Arc::clone(&shared)), pump::Pump::new(shared))
+}

@@ -6,8 +6,7 @@
 
 use std::cell::RefCell;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
@@ -20,6 +19,8 @@ use tokio::sync::Notify;
 
 use crate::error::Ended;
 use crate::opening::Opening;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Mutex, MutexGuard, thread_local};
 use crate::transport::{Addresses, Transport};
 
 pub(crate) struct Shared {
@@ -333,8 +334,9 @@ impl Inner {
         if !connection.wants_read() {
             return Progress::Blocked;
         }
-        SCRATCH.with_borrow_mut(|scratch| {
-            let mut buffer = ReadBuf::new(scratch);
+        SCRATCH.with(|scratch| {
+            let mut scratch = scratch.borrow_mut();
+            let mut buffer = ReadBuf::new(&mut scratch);
             let mut cx = Context::from_waker(waker);
             match Pin::new(transport).poll_read(&mut cx, &mut buffer) {
                 Poll::Pending => return Progress::Blocked,

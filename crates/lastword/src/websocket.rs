@@ -5,7 +5,6 @@
 
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use lastword_proto::{CloseCode, CloseFrame, Compression, Ending, Ledger, Message, PingId};
@@ -13,6 +12,7 @@ use lastword_proto::{CloseCode, CloseFrame, Compression, Ending, Ledger, Message
 use crate::error::{Ended, SendError};
 use crate::opening::Opening;
 use crate::shared::{Inner, Shared, Writing, now};
+use crate::sync::atomic::Ordering;
 
 /// A WebSocket connection.
 ///

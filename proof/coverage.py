@@ -1,0 +1,42 @@
+"""Reads a report of cargo llvm-cov: prints a table, names what is missing, fails below the limit."""
+
+import json
+import pathlib
+import sys
+
+LIMIT = 95.0
+report, missing = map(pathlib.Path, sys.argv[1:])
+data = json.loads(report.read_text())["data"][0]
+root = pathlib.Path(__file__).resolve().parents[1]
+
+rows, lines_missing = [], []
+for file in data["files"]:
+    path = pathlib.Path(file["filename"])
+    name = str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+    if "lastword-proto/src" not in name:
+        continue
+    summary = file["summary"]
+    rows.append((name, summary["lines"], summary["branches"]))
+    source = path.read_text().splitlines()
+    # A segment is [line, column, count, has_count, is_region_entry, is_gap].
+    for line, column, count, has_count, entry, gap in file["segments"]:
+        if has_count and entry and not gap and count == 0:
+            lines_missing.append(f"{name}:{line}: {source[line - 1].strip()}")
+    for branch in file.get("branches", []):
+        line, _, _, _, taken, not_taken = branch[:6]
+        if taken == 0 or not_taken == 0:
+            way = "never true" if taken == 0 else "never false"
+            lines_missing.append(f"{name}:{line}: {way}: {source[line - 1].strip()}")
+
+missing.write_text("\n".join(sorted(set(lines_missing))) + "\n")
+totals = []
+for kind, column in (("lines", 1), ("branches", 2)):
+    count = sum(row[column]["count"] for row in rows)
+    covered = sum(row[column]["covered"] for row in rows)
+    totals.append((kind, covered, count, 100 * covered / count))
+for name, lines, branches in sorted(rows, key=lambda row: row[1]["percent"]):
+    print(f"{lines['percent']:6.1f} % of {lines['count']:4} lines, "
+          f"{branches['percent']:6.1f} % of {branches['count']:4} branches  {name}")
+for kind, covered, count, percent in totals:
+    print(f"{covered} of {count} {kind}: {percent:.1f} %")
+sys.exit(any(percent < LIMIT for *_, percent in totals))
