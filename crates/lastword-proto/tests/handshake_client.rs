@@ -187,3 +187,64 @@ proptest! {
         prop_assert_eq!(verdict(&[a, b]), verdict(&[&wire]));
     }
 }
+
+#[test]
+fn answers_that_few_servers_give_are_judged_as_well() {
+    let config = Config::default();
+    // Interim answers come before the real one, but not for ever.
+    let interim = "HTTP/1.1 103 Early Hints\r\n\r\n";
+    assert!(result(&(interim.to_owned() + &answer("")), &[], &config).is_ok());
+    let flood = interim.repeat(1000);
+    assert!(matches!(result(&flood, &[], &config), Err(Error::TooManyInterim(_))));
+    // A refusal whose body comes in pieces, has none, or is not what it says.
+    let mut opening = opening(&[], &config);
+    let head = "HTTP/1.1 403 Forbidden\r\nContent-Length: 4\r\n\r\nno";
+    assert!(opening.receive(head.as_bytes()).unwrap().is_none());
+    let Err(Error::Refused(refused)) = opening.receive(b"pe") else { panic!("refused") };
+    assert_eq!(refused.body(), "nope");
+    for empty in [
+        "HTTP/1.1 204 No Content\r\n\r\n",
+        "HTTP/1.1 500 Oh\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+    ] {
+        let Err(Error::Refused(refused)) = result(empty, &[], &config) else { panic!("{empty}") };
+        assert!(refused.body().len() <= 5, "{refused:?}");
+    }
+    // Subprotocols: chosen twice, or empty.
+    for lines in [
+        "Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: a\r\n",
+        "Sec-WebSocket-Protocol:\r\n",
+    ] {
+        assert!(result(&answer(lines), &["a"], &config).is_err(), "{lines}");
+    }
+    check_fails("HTTP/1.1 099 Odd\r\n\r\n", "status");
+}
+
+#[test]
+fn extensions_that_few_servers_answer_are_judged_as_well() {
+    let mut config = Config::default();
+    let mut deflate = DeflateConfig::default();
+    deflate.own_takeover = ContextTakeover::None;
+    config.deflate = Some(deflate);
+    let with = |line: &str| {
+        result(&answer(&format!("Sec-WebSocket-Extensions: {line}\r\n")), &[], &config)
+    };
+    let offered = opening(&[], &config);
+    let wire = String::from_utf8(offered.request_bytes().to_vec()).unwrap();
+    assert!(wire.contains("; client_no_context_takeover\r\n"), "{wire}");
+    for bits in 9..=15 {
+        let agreed = with(&format!(",, permessage-deflate; client_max_window_bits={bits}"));
+        let client = agreed.unwrap().deflate.unwrap().client;
+        assert_eq!((client.window_bits, client.takeover), (bits.min(12), ContextTakeover::None));
+    }
+    for bad in [
+        "permessage-deflate, permessage-deflate",
+        "permessage-deflate, x-other",
+        "x-other",
+        "permessage-deflate; client_max_window_bits",
+        "permessage-deflate; client_max_window_bits=8",
+        "permessage-deflate; client_max_window_bits=\"a b\"",
+        "permessage-deflate; server_max_window_bits=16",
+    ] {
+        assert!(with(bad).is_err(), "{bad}");
+    }
+}

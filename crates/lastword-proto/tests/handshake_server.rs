@@ -264,3 +264,35 @@ proptest! {
         prop_assert_eq!(status(&[a, b]), status(&[&wire]));
     }
 }
+
+#[test]
+fn an_application_may_look_at_the_request_and_refuse_it() {
+    let offered = offer(GOOD);
+    assert_eq!(offered.request().uri().path(), "/chat");
+    let mut refusal = offered.refuse(StatusCode::UNAUTHORIZED, "who are you?");
+    refusal.headers_mut().insert("www-authenticate", "Basic".parse().unwrap());
+    assert_eq!(refusal.status(), StatusCode::UNAUTHORIZED);
+    assert!(refusal.reason().to_string().contains("who are you?"));
+    let answer = String::from_utf8(refusal.to_bytes().to_vec()).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 401 ") && answer.contains("asic"), "{answer}");
+    let mut opening = opening(Options::default());
+    assert!(matches!(opening.receive(b"GET / HT"), Step::More));
+    assert_eq!(opening.received(), 8);
+}
+
+#[test]
+fn a_server_that_asks_for_nothing_answers_a_bare_offer_barely() {
+    let mut config = Config::default();
+    let mut deflate = lastword_proto::DeflateConfig::default();
+    deflate.own_window_bits = 15;
+    config.deflate = Some(deflate);
+    let request = with(
+        "Sec-WebSocket-Version",
+        "Sec-WebSocket-Extensions: ,permessage-deflate\r\nSec-WebSocket-Version",
+    );
+    let mut opening = Opening::new(Arc::new(Options::default()), Arc::new(config));
+    let Step::Offer(offer) = opening.receive(request.as_bytes()) else { panic!("an offer") };
+    let (answer, _) = offer.accept().unwrap();
+    let answer = String::from_utf8(answer.to_vec()).unwrap();
+    assert!(answer.contains("Sec-WebSocket-Extensions: permessage-deflate\r\n"), "{answer}");
+}

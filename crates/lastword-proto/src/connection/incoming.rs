@@ -82,7 +82,9 @@ impl Connection {
         {
             let (header, payload) = (&data.header, data.payload);
             let entry = FrameEntry::new(End::Peer, header.opcode, header.fin, header.len, payload);
-            record.add(Entry::Frame(entry.compressed(self.assembler.is_compressed())));
+            // The first frame says so itself; the assembler has not seen it yet.
+            let compressed = header.compressed || self.assembler.is_compressed();
+            record.add(Entry::Frame(entry.compressed(compressed)));
         }
         match self.assembler.take(data, more, self.deflate.as_deref_mut(), &self.config) {
             Ok(None) => {}
