@@ -353,7 +353,7 @@ pub fn message(role: Role, index: u64, size: usize) -> Message {
     let side: u8 = if role == Role::Client { 0 } else { 13 };
     let byte = |at: usize| b'a' + ((index as usize + usize::from(side) + at / 7) % 26) as u8;
     let payload: Vec<u8> = (0..size).map(byte).collect();
-    if index % 2 == 0 { Message::text(text(&payload)) } else { Message::binary(payload) }
+    if index.is_multiple_of(2) { Message::text(text(&payload)) } else { Message::binary(payload) }
 }
 
 fn text(payload: &[u8]) -> String {

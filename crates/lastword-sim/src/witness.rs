@@ -97,10 +97,7 @@ impl Witness {
     }
 
     fn read_header(&mut self) {
-        let (first, second) = match *self.header.as_slice() {
-            [first, second, ..] => (first, second),
-            _ => return,
-        };
+        let [first, second, ..] = *self.header.as_slice() else { return };
         let extended = match second & 0x7f {
             126 => 2,
             127 => 8,

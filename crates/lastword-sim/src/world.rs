@@ -41,7 +41,7 @@ impl World {
     pub fn pair(&mut self, index: usize) -> (&mut Side, &mut Side) {
         let (left, right) = self.sides.split_at_mut(index | 1);
         let (client, server) = (&mut left[index & !1], &mut right[0]);
-        if index % 2 == 0 { (client, server) } else { (server, client) }
+        if index.is_multiple_of(2) { (client, server) } else { (server, client) }
     }
 
     /// Lets something happen at a side.

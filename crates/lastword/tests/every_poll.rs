@@ -237,7 +237,7 @@ async fn a_connect_or_a_server_can_be_dropped_at_every_poll_and_leaves_no_descri
         let done = connected.is_some();
         drop(connected);
         // The server is stopped half the time, and dropped in the middle of that as well.
-        if times % 2 == 0 {
+        if times.is_multiple_of(2) {
             drop(stop);
             dropped_after(server, times / 2).await;
         }
