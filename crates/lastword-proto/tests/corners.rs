@@ -272,3 +272,24 @@ fn a_record_shows_each_read_of_a_frame_that_comes_in_several() {
     );
     assert!(matches!(driven.connection.poll_transmit(), Transmit::Idle));
 }
+
+#[test]
+fn masking_keys_follow_from_the_seed_alone_and_never_repeat() {
+    let keys = |seed: [u8; 32]| {
+        let agreement = Agreement::plain(Role::Client);
+        let config = Arc::new(Config::default());
+        let mut connection = Connection::new(&agreement, config, seed, Instant::now());
+        let keys = (0..1000).map(|_| {
+            connection.send("".into(), Compression::Auto).unwrap();
+            let Transmit::Bytes(lent) = connection.poll_transmit() else { panic!("a frame") };
+            let wire = lent.to_vec();
+            connection.wrote(wire.len(), Instant::now());
+            wire[2..6].to_vec()
+        });
+        keys.collect::<Vec<_>>()
+    };
+    let (one, other) = (keys([1; 32]), keys([2; 32]));
+    assert_ne!(one, other);
+    let distinct: std::collections::HashSet<_> = one.iter().chain(&other).collect();
+    assert_eq!(distinct.len(), 2000);
+}

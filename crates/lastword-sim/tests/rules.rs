@@ -42,6 +42,9 @@ fn the_same_seed_is_the_same_world() {
     assert_eq!(Script::of(7).to_string().parse(), Ok(Script::of(7)));
 }
 
+/// What is made false, and how.
+type Lie<T> = (&'static str, fn(&mut T));
+
 /// A conversation with messages both ways, one of them confirmed, that the client closes.
 fn conversation() -> World {
     let script = "0 send 3\n0 confirm\n1 send 4\n0 turn\n1 turn\n0 turn\n1 fetch 255\n0 close 0";
@@ -56,7 +59,7 @@ fn conversation() -> World {
 
 #[test]
 fn every_false_fact_is_caught() {
-    let lies: Vec<(&str, fn(&mut Ending))> = vec![
+    let lies: Vec<Lie<Ending>> = vec![
         ("sent", |e| e.sent = Farewell::Silence),
         ("sent", |e| e.sent = Farewell::Said(CloseCode::GOING_AWAY.into())),
         ("received", |e| e.received = Farewell::Silence),
@@ -93,7 +96,7 @@ fn every_false_fact_is_caught() {
 
 #[test]
 fn every_false_memory_is_caught() {
-    let lies: Vec<(&str, fn(&mut World))> = vec![
+    let lies: Vec<Lie<World>> = vec![
         ("a message that was never sent", |w| w.sides[0].written.messages += 1),
         ("a message that never came", |w| w.sides[1].given.messages = 0),
         ("a message that was forgotten", |w| w.sides[0].accepted.clear()),

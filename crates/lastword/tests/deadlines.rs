@@ -71,3 +71,23 @@ async fn a_close_never_waits_longer_than_it_may() {
     assert!(matches!(ending.cause, Cause::TimedOut(TimeOut::Closing { .. })), "{ending}");
     chatter.await.unwrap();
 }
+
+#[tokio::test]
+async fn a_shutdown_does_not_wait_for_a_stuck_handler() {
+    let mut config = lastword::Config::default();
+    config.close_timeout = Duration::from_millis(50);
+    config.linger = Duration::from_millis(50);
+    let server = lastword::Server::new().config(config);
+    let server = support::Running::start(server, async |mut ws| {
+        drop(ws.recv().await);
+        std::future::pending().await
+    })
+    .await;
+    let mut ws = lastword::connect(server.url()).await.unwrap();
+    ws.send("hello").await.unwrap();
+    let report = tokio::time::timeout(Duration::from_secs(30), server.stop()).await.unwrap();
+    assert_eq!((report.endings.len(), report.stuck), (1, 1));
+    // It was told all the same.
+    assert!(ws.recv().await.unwrap().is_none());
+    assert_eq!(ws.ended().await.code(), 1001);
+}

@@ -1,0 +1,128 @@
+//! What a peer can make us hold on to: counted by an allocator that keeps the books.
+
+mod support;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use lastword_proto::{
+    Agreement, Config, Connection, ContextTakeover, DeflateAgreement, DeflateDirection, Event, Role,
+};
+use peak_alloc::PeakAlloc;
+use support::{Driven, frame};
+
+#[global_allocator]
+static BOOKS: PeakAlloc = PeakAlloc;
+
+/// One at a time: the books are of the whole process.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// By how many bytes `work` grew what is held when it is done, and at its peak.
+fn cost<T>(work: impl FnOnce() -> T) -> (usize, usize, T) {
+    let before = BOOKS.current_usage();
+    BOOKS.reset_peak_usage();
+    let result = work();
+    let (after, peak) = (BOOKS.current_usage(), BOOKS.peak_usage());
+    (after.saturating_sub(before), peak.saturating_sub(before), result)
+}
+
+fn connection(deflate: Option<DeflateAgreement>) -> Connection {
+    let mut agreement = Agreement::plain(Role::Server);
+    agreement.deflate = deflate;
+    Connection::new(&agreement, Arc::new(Config::default()), [7; 32], Instant::now())
+}
+
+#[test]
+fn a_header_reserves_nothing_whatever_it_claims() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let now = Instant::now();
+    for claimed in [16 << 20, 1_u64 << 62, (1 << 63) - 1] {
+        let mut header = vec![0x82, 0xff];
+        header.extend(claimed.to_be_bytes());
+        header.extend([0; 4]);
+        let mut connection = connection(None);
+        let (_, peak, ()) = cost(|| connection.receive(&mut header, now));
+        assert!(peak < 8 << 10, "{peak} bytes for a header that claims {claimed}");
+    }
+}
+
+#[test]
+fn an_idle_connection_is_small_and_compression_costs_nothing_until_it_is_used() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let (plain, ..) = cost(|| connection(None));
+    let direction = DeflateDirection { window_bits: 15, takeover: ContextTakeover::Kept };
+    let agreement = DeflateAgreement { client: direction, server: direction };
+    let (held, _, connection) = cost(|| connection(Some(agreement)));
+    assert!(plain < 1 << 10 && held < 2 << 10, "{plain} and {held} bytes beside the value itself");
+    let (left, ..) = cost(|| drop(connection));
+    assert_eq!(left, 0);
+}
+
+#[test]
+fn a_flood_of_pings_or_of_empty_fragments_is_held_in_little() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let now = Instant::now();
+    let floods = [
+        frame(Role::Client, 0x89, &[b'p'; 125]).repeat(100_000),
+        [frame(Role::Client, 0x01, b""), frame(Role::Client, 0x00, b"").repeat(900_000)].concat(),
+    ];
+    for mut flood in floods {
+        let mut connection = connection(None);
+        let (_, peak, ()) = cost(|| connection.receive(&mut flood, now));
+        assert!(peak < 16 << 10, "{peak} bytes");
+    }
+}
+
+#[test]
+fn a_small_message_pins_no_large_block_and_a_large_one_leaves_no_buffer_behind() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let now = Instant::now();
+    let mut connection = connection(None);
+    // One small message of each large read is kept, as a game keeps the last position.
+    let read = frame(Role::Client, 0x82, &[1; 40]).repeat(500);
+    let (held, _, kept) = cost(|| {
+        let mut kept = Vec::new();
+        for _ in 0..100 {
+            connection.receive(&mut read.clone(), now);
+            let mut last = None;
+            while let Some(Event::Message(message)) = connection.poll_event() {
+                last = Some(message);
+            }
+            kept.extend(last);
+        }
+        kept
+    });
+    assert_eq!(kept.len(), 100);
+    assert!(held < 600 << 10, "{held} bytes for 100 messages of 40");
+    drop(kept);
+
+    let large = frame(Role::Client, 0x82, &vec![1; 4 << 20]);
+    let (held, ..) = cost(|| {
+        for piece in large.chunks(64 << 10) {
+            connection.receive(&mut piece.to_vec(), now);
+        }
+        assert!(connection.poll_event().is_some());
+    });
+    assert!(held < 64 << 10, "{held} bytes");
+}
+
+#[test]
+fn what_was_sent_gives_its_memory_back_and_so_does_the_end() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let (left, ..) = cost(|| {
+        let mut driven = Driven::new(Role::Server);
+        let (held, ..) = cost(|| {
+            for _ in 0..100 {
+                driven.send(vec![0; 100_000]);
+                driven.settle();
+            }
+            driven.wire = Vec::new();
+        });
+        assert!(held < 64 << 10, "{held} bytes");
+        driven.send(vec![0; 1_000_000]);
+        driven.eof();
+        let (freed, ..) = cost(|| drop(driven.connection.take_unsent()));
+        assert_eq!(freed, 0);
+    });
+    assert!(left < 1 << 10, "{left} bytes");
+}
