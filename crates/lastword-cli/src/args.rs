@@ -25,6 +25,9 @@ pub(crate) enum Command {
     /// Connect to a server: a prompt in a terminal, lines in a pipe.
     #[command(after_help = CONNECT_EXAMPLES)]
     Connect(ConnectArgs),
+    /// Explain how a connection ended: what it usually means, and what to do.
+    #[command(after_help = EXPLAIN_EXAMPLES)]
+    Explain(ExplainArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -67,6 +70,12 @@ pub(crate) struct ConnectArgs {
     pub(crate) report: Option<Report>,
 }
 
+#[derive(Debug, clap::Args)]
+pub(crate) struct ExplainArgs {
+    /// A close code, the number of an error, a cause, or a sentence from a log; none lists them all.
+    pub(crate) topic: Vec<String>,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Report {
     /// One JSON object a line.
@@ -91,6 +100,13 @@ Examples:
   lastword serve --port 0 --report json  a free port, and one JSON object per event
 
 Ctrl-C closes all connections with 1001 and says how each of them ended.";
+
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  lastword explain 1006
+  lastword explain WinError 10054
+  lastword explain pong
+  lastword explain 'peer reset the connection (os error 104)'";
 
 const CONNECT_EXAMPLES: &str = "\
 Examples:

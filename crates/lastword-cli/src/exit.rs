@@ -9,6 +9,8 @@ use lastword::{Cause, Ending};
 pub(crate) enum Outcome {
     Closed = 0,
     NoConnection = 1,
+    /// As clap's own.
+    Usage = 2,
     ClosedWithError = 3,
     Lost = 4,
     Violation = 5,

@@ -3,6 +3,7 @@
 mod args;
 mod connect;
 mod exit;
+mod explain;
 mod print;
 mod report;
 mod serve;
@@ -20,5 +21,6 @@ fn main() -> ExitCode {
     match args.command {
         Command::Serve(args) => serve::run(&args).into(),
         Command::Connect(args) => connect::run(args).into(),
+        Command::Explain(args) => explain::run(&args).into(),
     }
 }
