@@ -184,12 +184,7 @@ pub const RULES: &[Rule] = &[
         about: About::All,
         holds: limit_on_compressed_frames,
     },
-    Rule {
-        name: "limit-reached-exactly",
-        judges: WEBSOCKETS,
-        about: About::All,
-        holds: limit_reached_exactly,
-    },
+    Rule { name: "limit-held-back", judges: WEBSOCKETS, about: About::All, holds: limit_held_back },
     Rule { name: "final-block", judges: WEBSOCKETS, about: About::All, holds: final_block },
     Rule {
         name: "compressed-nothing",
@@ -370,12 +365,10 @@ fn limit_on_compressed_frames(seen: &Seen<'_>) -> bool {
         && seen.we_go_on()
 }
 
-fn limit_reached_exactly(seen: &Seen<'_>) -> bool {
-    let next = seen.ours.messages.get(seen.theirs.messages.len());
-    next.is_some_and(|(_, payload)| payload.len() == seen.case.limit())
-        && compressed(seen).next().is_some()
-        && seen.theirs.end == End::Failed(1009)
-        && seen.we_go_on()
+fn limit_held_back(seen: &Seen<'_>) -> bool {
+    matches!(seen.violation(), Some(Violation::InflatedTooBig { .. }))
+        && seen.same_messages()
+        && seen.they_go_on()
 }
 
 fn final_block(seen: &Seen<'_>) -> bool {
@@ -400,12 +393,9 @@ fn tail_is_data(seen: &Seen<'_>) -> bool {
 }
 
 fn limit_before_the_mask(seen: &Seen<'_>) -> bool {
-    let behind = seen.walk.frames.last().map_or(0, |frame| frame.end);
-    let header = seen.case.wire.get(usize::try_from(behind).unwrap_or(usize::MAX)..);
-    let masked = header.and_then(|header| header.get(1)).is_some_and(|byte| byte & 0x80 != 0);
+    let unkeyed = seen.walk.frames.last().is_some_and(|frame| !frame.keyed);
     matches!(seen.ours.end, End::Open | End::Eof)
-        && seen.walk.cut
-        && masked
+        && unkeyed
         && seen.theirs.end == End::Failed(1009)
         && seen.same_messages()
         && seen.ours.pongs == seen.theirs.pongs
@@ -414,6 +404,7 @@ fn limit_before_the_mask(seen: &Seen<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Judge, Ours};
 
     #[test]
     fn the_file_and_the_rules_name_the_same() {
@@ -425,6 +416,31 @@ mod tests {
         listed.sort();
         rules.sort();
         assert_eq!(listed, rules);
+    }
+
+    /// A masked text message, a ping and a close frame, read by a server.
+    const PLAIN: &[u8] = b"\0\0\x81\x82\0\0\0\0hi\x89\x81\0\0\0\0p\x88\x82\0\0\0\0\x03\xe8";
+
+    #[test]
+    fn no_rule_explains_what_nothing_on_the_wire_causes() {
+        let case = Case::from_bytes(PLAIN);
+        let honest = Ours.judge(&case);
+        assert!(explain(&case, "websockets", &honest, &honest).unwrap().is_empty());
+        let lies: [fn(&mut Verdict); 6] = [
+            |v| v.messages.clear(),
+            |v| v.messages.push((crate::Kind::Text, b"more".to_vec())),
+            |v| v.messages[0].0 = crate::Kind::Binary,
+            |v| v.pongs = vec![b"q".to_vec(), b"r".to_vec()],
+            |v| v.end = End::Open,
+            |v| v.end = End::Failed(1002),
+        ];
+        for judge in ["tungstenite", "websockets"] {
+            for lie in lies {
+                let mut theirs = honest.clone();
+                lie(&mut theirs);
+                assert!(explain(&case, judge, &honest, &theirs).is_err(), "{judge} {theirs:?}");
+            }
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use lastword_proto::Role;
 
 use crate::case::{Case, FRAGMENTS};
 
-/// A frame whose header is there.
+/// A frame whose length is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
     /// Where on the wire it begins, and where it ends or would.
@@ -18,6 +18,8 @@ pub struct Frame {
     pub reserved: u8,
     pub opcode: u8,
     pub masked: bool,
+    /// Whether the mask has come, if there is to be one.
+    pub keyed: bool,
     pub minimal: bool,
     pub len: u64,
     /// What there is of the payload, unmasked.
@@ -34,7 +36,7 @@ impl Frame {
     }
 
     fn is_complete(&self) -> bool {
-        self.payload.len() as u64 == self.len
+        self.keyed && self.payload.len() as u64 == self.len
     }
 }
 
@@ -76,13 +78,14 @@ fn frame(wire: &[u8], start: usize) -> Option<Frame> {
         short => (u64::from(short), 0, 2),
     };
     let masked = second & 0x80 != 0;
-    let mut key = [0; 4];
+    let key = if masked { rest.get(header..header + 4) } else { Some(&[0; 4][..]) };
     if masked {
-        key.copy_from_slice(rest.get(header..header + 4)?);
         header += 4;
     }
-    let there = usize::try_from(len).unwrap_or(usize::MAX).min(rest.len() - header);
-    let payload = &rest[header..header + there];
+    let behind = rest.get(header..).unwrap_or_default();
+    let there = usize::try_from(len).unwrap_or(usize::MAX).min(behind.len());
+    let payload = &behind[..there];
+    let pad = key.unwrap_or_default();
     Some(Frame {
         start,
         end: ((start + header) as u64).saturating_add(len),
@@ -90,9 +93,10 @@ fn frame(wire: &[u8], start: usize) -> Option<Frame> {
         reserved: first >> 4 & 7,
         opcode: first & 0x0f,
         masked,
+        keyed: key.is_some(),
         minimal: len >= least,
         len,
-        payload: payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key).collect(),
+        payload: payload.iter().zip(pad.iter().cycle()).map(|(byte, key)| byte ^ key).collect(),
     })
 }
 
@@ -145,6 +149,10 @@ fn faults(case: &Case, frame: &Frame, message: &mut Message) -> Vec<u16> {
         return codes;
     }
     found(starts == message.open, 1002);
+    let left = (case.limit() as u64).saturating_sub(message.announced);
+    // What is left of a compressed message's limit is not known here: maybe nothing.
+    let beyond = message.compressed || frame.len > left;
+    found(starts && message.open && beyond, 1009);
     if starts {
         let (text, compressed) = (frame.opcode == 1, frame.is_compressed());
         *message = Message { open: true, text, compressed, ..Message::default() };
