@@ -366,9 +366,7 @@ fn limit_on_compressed_frames(seen: &Seen<'_>) -> bool {
 }
 
 fn limit_held_back(seen: &Seen<'_>) -> bool {
-    matches!(seen.violation(), Some(Violation::InflatedTooBig { .. }))
-        && seen.same_messages()
-        && seen.they_go_on()
+    matches!(seen.violation(), Some(Violation::InflatedTooBig { .. })) && seen.they_go_on()
 }
 
 fn final_block(seen: &Seen<'_>) -> bool {
