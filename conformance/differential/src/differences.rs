@@ -390,9 +390,15 @@ fn final_block(seen: &Seen<'_>) -> bool {
 
 fn compressed_nothing(seen: &Seen<'_>) -> bool {
     let mut bytes = 1;
-    compressed(seen).any(|frame| {
+    let nothing = compressed(seen).find(|frame| {
         bytes = if frame.opcode == 0 { bytes } else { 0 } + frame.payload.len();
         frame.fin && bytes == 0
+    });
+    nothing.is_some_and(|nothing| {
+        let before = seen.walk.frames.iter().take_while(|frame| frame.start < nothing.start);
+        let count = before.filter(|frame| frame.fin && !frame.is_control()).count();
+        let (ours, theirs) = (seen.ours.messages.get(..count), seen.theirs.messages.get(..count));
+        ours.is_some() && ours == theirs
     })
 }
 
