@@ -16,7 +16,7 @@ PROTO = [
     ["violation", "ledger", "record", "handshake", "deflate"],
     ["keepalive", "decoder"],
     ["control", "closing"],
-    ["output", "assembler", "event"],
+    ["output", "assembler", "event", "whole"],
     ["encoder"],
     ["connection"],
     ["lib"],

@@ -21,8 +21,6 @@ pub(crate) struct Assembler {
     /// The plain bytes, so far, of the unfinished message that were not handed out as parts.
     buffer: BytesMut,
     utf8: Validator,
-    /// Room for the small messages of one read: one allocation for many.
-    block: BytesMut,
 }
 
 /// An unfinished message.
@@ -47,13 +45,10 @@ pub(crate) enum Assembled {
 }
 
 impl Assembler {
-    /// Takes the next piece, in order; `more` bytes were read behind it. `deflate` is there if it was
-    /// agreed on.
-    #[inline]
+    /// Takes the next piece, in order. `deflate` is there if it was agreed on.
     pub(crate) fn take(
         &mut self,
         piece: &Data<'_>,
-        more: usize,
         deflate: Option<&mut Deflate>,
         config: &Config,
     ) -> Result<Option<Assembled>, Violation> {
@@ -67,7 +62,7 @@ impl Assembler {
             if kind == Kind::Text {
                 Validator::check(piece.payload).map_err(not_utf8)?;
             }
-            let message = data(kind, self.copy(piece.payload, more));
+            let message = data(kind, Bytes::copy_from_slice(piece.payload));
             return Ok(Some(match config.delivery {
                 Delivery::Whole => Assembled::Message(message),
                 Delivery::Parts => Assembled::Part(Part { data: message, last: true }),
@@ -88,28 +83,10 @@ impl Assembler {
         self.partial.as_ref().is_some_and(|partial| partial.compressed)
     }
 
-    /// All that was read is taken: nothing is kept for what may come.
+    /// Whether no message is in the middle.
     #[inline]
-    pub(crate) fn rest(&mut self) {
-        if self.block.capacity() > 0 {
-            self.block = BytesMut::new();
-        }
-    }
-
-    /// The payload of a message that came whole, out of the caller's buffer. Small ones of the same
-    /// read share a block, so that a burst costs few allocations; the block is small and no larger
-    /// than what was read, so that a message that is kept holds on to little.
-    #[inline]
-    fn copy(&mut self, payload: &[u8], more: usize) -> Bytes {
-        if payload.len() > SHARED || (more == 0 && self.block.capacity() < payload.len()) {
-            return Bytes::copy_from_slice(payload);
-        }
-        if self.block.capacity() < payload.len() {
-            let size = payload.len().saturating_add(more).min(BLOCK);
-            self.block = BytesMut::with_capacity(size);
-        }
-        self.block.extend_from_slice(payload);
-        self.block.split().freeze()
+    pub(crate) const fn is_between(&self) -> bool {
+        self.partial.is_none()
     }
 
     /// Gives back the memory of an unfinished message that will never be finished; how much of it
@@ -261,10 +238,6 @@ const fn data_kind(opcode: Opcode) -> Option<Kind> {
 fn not_utf8(error: crate::utf8::InvalidUtf8) -> Violation {
     Violation::NotUtf8 { at: error.at }
 }
-
-/// Payloads up to this size may share a block, and how large a block is.
-const SHARED: usize = 1024;
-const BLOCK: usize = 4096;
 
 /// The first growth of the buffer of an unfinished message.
 const FIRST_GROWTH: usize = 4096;

@@ -112,6 +112,12 @@ impl Decoder {
         }
     }
 
+    /// Whether no frame is in the middle.
+    #[inline]
+    pub(crate) const fn is_between(&self) -> bool {
+        self.stashed == 0 && matches!(self.reading, Reading::Header)
+    }
+
     /// Where the frame in progress stands; `None` between frames.
     pub(crate) fn cut(&self) -> Option<FrameCut> {
         match self.reading {

@@ -59,6 +59,11 @@ impl Deflate {
         Self { outgoing: Outgoing::new(own, config), incoming: Incoming::new(peer) }
     }
 
+    /// The size from which on messages are compressed, unless their sender knows better.
+    pub(crate) const fn threshold(&self) -> usize {
+        self.outgoing.threshold
+    }
+
     /// Appends the compressed form of a whole message to `out`, if it is worth it.
     pub(crate) fn compress(
         &mut self,

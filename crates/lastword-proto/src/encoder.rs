@@ -66,20 +66,14 @@ pub(crate) struct Tools<'a> {
 }
 
 impl Encoder {
-    /// Accepts a message for sending.
+    /// Whether a message of `len` bytes may go straight into the output, as it is.
     #[inline]
+    pub(crate) fn is_direct(&self, len: usize, output: &Output) -> bool {
+        len <= DIRECT && output.waiting() < AHEAD && self.is_empty()
+    }
+
+    /// Accepts a message for sending.
     pub(crate) fn send(&mut self, message: Message, compression: Compression, tools: &mut Tools) {
-        let direct = self.is_empty()
-            && message.len() <= tools.config.fragment_size.min(DIRECT)
-            && tools.output.waiting() < AHEAD
-            && tools.deflate.is_none();
-        if direct {
-            let (opcode, len) = (opcode(message.kind()), message.len() as u64);
-            let mask = tools.masks.next();
-            let header = Header { fin: true, compressed: false, opcode, len, mask };
-            tools.output.put_message(header, message);
-            return;
-        }
         self.queued = self.queued.saturating_add(message.len());
         self.queue.push_back(Item::Message(message, compression));
         self.fill(tools);

@@ -30,7 +30,14 @@ impl Tally {
         self.bytes = self.bytes.saturating_add(bytes as u64);
     }
 
-    const fn minus(self, other: Self) -> Self {
+    pub(crate) const fn plus(self, other: Self) -> Self {
+        Self {
+            messages: self.messages.saturating_add(other.messages),
+            bytes: self.bytes.saturating_add(other.bytes),
+        }
+    }
+
+    pub(crate) const fn minus(self, other: Self) -> Self {
         Self {
             messages: self.messages.saturating_sub(other.messages),
             bytes: self.bytes.saturating_sub(other.bytes),
@@ -99,6 +106,11 @@ impl Account {
     /// The same for a message that was sent by parts, which nobody holds as a whole.
     pub(crate) const fn hand_over_bytes(&mut self, bytes: usize) {
         self.handed_over.add(bytes);
+    }
+
+    /// The same for messages that nobody keeps.
+    pub(crate) const fn hand_over_all(&mut self, messages: Tally) {
+        self.handed_over = self.handed_over.plus(messages);
     }
 
     /// How far a ping that is written now stands in the account.

@@ -44,6 +44,7 @@ mod record;
 mod timers;
 mod utf8;
 mod violation;
+mod whole;
 mod wire;
 
 pub use agreement::{Agreement, ContextTakeover, DeflateAgreement, DeflateDirection};

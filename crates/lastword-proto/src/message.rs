@@ -125,11 +125,12 @@ impl From<&[u8]> for Message {
 
 /// Whether a message is text or binary.
 #[expect(clippy::exhaustive_enums, reason = "RFC 6455 knows two kinds of messages")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// Text.
     Text,
     /// Binary.
+    #[default]
     Binary,
 }
 

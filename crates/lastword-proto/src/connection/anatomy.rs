@@ -39,6 +39,8 @@ impl fmt::Debug for Anatomy<'_> {
             last_sent,
             last_message,
             discarded,
+            whole_limit: _,
+            plain_below: _,
             verdict,
             unsent,
             retired,

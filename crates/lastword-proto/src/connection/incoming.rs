@@ -9,6 +9,7 @@ use crate::event::Event;
 use crate::record::{Entry, FrameEntry};
 use crate::timers::Timer;
 use crate::violation::Violation;
+use crate::whole;
 use crate::wire::{CloseCode, CloseFrame, End, Farewell, Opcode};
 
 use super::{Connection, OVERHEAD, Reader};
@@ -25,10 +26,13 @@ impl Connection {
         self.timers.set(Timer::Pong, None);
         let mut input = bytes;
         while self.reads_frames() {
+            if self.takes_whole() {
+                self.receive_whole(&mut input, now);
+            }
             match self.decoder.next(&mut input) {
-                Ok(Some(Piece::Data(data))) => self.receive_data(&data, input.len(), now),
+                Ok(Some(Piece::Data(data))) => self.receive_data(&data, now),
                 Ok(Some(Piece::Control(control))) => self.receive_control(&control, now),
-                Ok(None) => return self.assembler.rest(),
+                Ok(None) => return,
                 Err(violation) => self.violated(violation, now),
             }
         }
@@ -75,8 +79,32 @@ impl Connection {
             )
     }
 
+    /// Whether a message that lies whole in the input needs nothing of the connection but its place
+    /// among the events.
     #[inline]
-    pub(super) fn receive_data(&mut self, data: &Data<'_>, more: usize, now: Instant) {
+    fn takes_whole(&self) -> bool {
+        self.whole_limit.is_some()
+            && self.decoder.is_between()
+            && self.assembler.is_between()
+            && self.closing.state() == State::Open
+            && self.reader == Reader::Listening
+    }
+
+    #[inline]
+    fn receive_whole(&mut self, input: &mut &mut [u8], now: Instant) {
+        let Self { events, account, inbound, whole_limit: Some(limit), .. } = self else { return };
+        let before = events.len();
+        whole::take(input, self.role.peer(), *limit, |message| {
+            account.delivered.add(message.len());
+            *inbound = inbound.saturating_add(message.len()).saturating_add(OVERHEAD);
+            events.push_back(Event::Message(message));
+        });
+        if events.len() > before {
+            self.last_message = now;
+        }
+    }
+
+    pub(super) fn receive_data(&mut self, data: &Data<'_>, now: Instant) {
         if let Some(record) = &mut self.record
             && (data.is_first || !data.payload.is_empty())
         {
@@ -86,14 +114,13 @@ impl Connection {
             let compressed = header.compressed || self.assembler.is_compressed();
             record.add(Entry::Frame(entry.compressed(compressed)));
         }
-        match self.assembler.take(data, more, self.deflate.as_deref_mut(), &self.config) {
+        match self.assembler.take(data, self.deflate.as_deref_mut(), &self.config) {
             Ok(None) => {}
             Ok(Some(assembled)) => self.deliver(assembled, now),
             Err(violation) => self.violated(violation, now),
         }
     }
 
-    #[inline]
     pub(super) fn deliver(&mut self, assembled: Assembled, now: Instant) {
         self.last_message = now;
         let (event, bytes, last) = match assembled {

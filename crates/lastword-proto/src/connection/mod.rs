@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use crate::agreement::Agreement;
 use crate::assembler::Assembler;
 use crate::closing::{Closing, Ending, State};
-use crate::config::Config;
+use crate::config::{Config, Delivery, Unconfirmed};
 use crate::decoder::Decoder;
 use crate::deflate::Deflate;
 use crate::encoder::Encoder;
@@ -84,6 +84,11 @@ pub struct Connection {
     last_sent: Option<Instant>,
     last_message: Instant,
     discarded: u64,
+    /// The largest message that may be taken on the short way; `None` if none may.
+    whole_limit: Option<usize>,
+    /// Messages smaller than this are sent as they are, and are not needed again once they are in
+    /// wire form.
+    plain_below: usize,
     /// A violation that came behind messages which the application has not fetched yet.
     verdict: Option<Violation>,
     unsent: Vec<Message>,
@@ -176,6 +181,13 @@ impl Connection {
         let deflate = agreement.deflate.map(|agreed| {
             Box::new(Deflate::new(role, agreed, &config.deflate.clone().unwrap_or_default()))
         });
+        let plain_below = match config.unconfirmed {
+            Unconfirmed::Kept => 0,
+            Unconfirmed::Dropped => deflate
+                .as_ref()
+                .map_or(usize::MAX, |deflate| deflate.threshold())
+                .min(config.fragment_size.saturating_add(1)),
+        };
         let mut timers = Timers::default();
         let jitter = f64::from(seed.first().copied().unwrap_or_default()) / 512.0;
         // The first ping comes at half to a whole interval, so that those of a crowd spread out.
@@ -204,6 +216,9 @@ impl Connection {
             last_sent: None,
             last_message: now,
             discarded: 0,
+            whole_limit: (config.delivery == Delivery::Whole)
+                .then(|| config.max_frame_size.min(config.max_message_size)),
+            plain_below,
             verdict: None,
             unsent: Vec::new(),
             retired: 0,
@@ -282,6 +297,10 @@ impl Connection {
     /// Begins to record what crosses the wire, keeping the last `capacity` entries.
     pub fn record(&mut self, capacity: usize) {
         self.record = Some(Box::new(Record::new(capacity)));
+        // The record wants to see each frame.
+        self.whole_limit = None;
+        self.plain_below = 0;
+        self.output.unfold();
     }
 
     /// The oldest recorded entry that was not taken yet.

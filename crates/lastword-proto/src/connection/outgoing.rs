@@ -6,6 +6,7 @@ use crate::closing::State;
 use crate::config::Compression;
 use crate::control::{Meaning, farewell_body};
 use crate::encoder::{Encoder, PartOut, Tools};
+use crate::header::Header;
 use crate::keepalive::{PingId, Way};
 use crate::message::{Kind, Message, Part};
 use crate::output::Completes;
@@ -24,6 +25,33 @@ impl Connection {
     /// message that is sent by parts.
     #[inline]
     pub fn send(&mut self, message: Message, compression: Compression) -> Result<(), SendRefused> {
+        if message.len() < self.plain_below
+            && compression == Compression::Auto
+            && self.closing.state() == State::Open
+            && self.streaming.is_none()
+            && self.encoder.is_direct(message.len(), &self.output)
+        {
+            self.send_directly(&message);
+            return Ok(());
+        }
+        self.send_in_turn(message, compression)
+    }
+
+    /// A small message that needs nothing but a header: nobody has to see it again.
+    #[inline]
+    fn send_directly(&mut self, message: &Message) {
+        let (opcode, len) = (data_opcode(message.kind()), message.len() as u64);
+        let mask = self.masks.next();
+        let header = Header { fin: true, compressed: false, opcode, len, mask };
+        self.output.put_small(header, message.payload());
+        self.account.accept(message.len());
+    }
+
+    fn send_in_turn(
+        &mut self,
+        message: Message,
+        compression: Compression,
+    ) -> Result<(), SendRefused> {
         if self.closing.state() != State::Open {
             return Err(SendRefused::Closing(message));
         }
@@ -161,6 +189,10 @@ impl Connection {
                     if self.account.kept_bytes() > 0 {
                         self.ask_for_confirmation();
                     }
+                }
+                Completes::Run(messages) => {
+                    self.account.hand_over_all(messages);
+                    self.last_message = now;
                 }
                 Completes::Streamed(bytes) => {
                     self.account.hand_over_bytes(bytes);

@@ -4,6 +4,8 @@
 //! mid-write loses nothing and tears no frame. Control frames go between data frames, never into
 //! one. Knows what each frame completes, so that the ledger claims nothing that did not leave.
 
+mod run;
+
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
@@ -12,6 +14,7 @@ use bytes::Bytes;
 use crate::control::{ControlLane, Meaning, append_masked};
 use crate::header::Header;
 use crate::keepalive::PingId;
+use crate::ledger::Tally;
 use crate::masks::Masks;
 use crate::message::Message;
 use crate::wire::Farewell;
@@ -31,6 +34,10 @@ pub(crate) struct Output {
     end: u64,
     written: u64,
     boundary: u64,
+    /// Of a run that is partly written: the messages that are wholly written and not told of yet,
+    /// and the position behind the frame in progress.
+    run_done: Tally,
+    run_next: u64,
     pub(crate) control: ControlLane,
 }
 
@@ -46,6 +53,8 @@ pub(crate) enum Completes {
     /// Nothing yet: a fragment.
     Nothing,
     Message(Message),
+    /// Small messages, side by side, that nobody needs to see again: so many.
+    Run(Tally),
     /// A message that was sent by parts, of so many bytes.
     Streamed(usize),
     Ping(PingId),
@@ -114,11 +123,21 @@ impl Output {
         self.frames.push_back(Frame { end: self.end, completes });
     }
 
-    /// Appends a message that goes in one frame and is not compressed.
+    /// Appends a small message, in one frame and not compressed, to the run at the end.
     #[inline]
-    pub(crate) fn put_message(&mut self, header: Header, message: Message) {
-        self.put_bytes(header, message.payload());
-        self.frames.push_back(Frame { end: self.end, completes: Completes::Message(message) });
+    pub(crate) fn put_small(&mut self, header: Header, payload: &[u8]) {
+        let encoded = header.encode();
+        self.tail.extend_from_slice(encoded.as_bytes());
+        append_masked(header.mask, payload, &mut self.tail);
+        let size = encoded.as_bytes().len().saturating_add(payload.len());
+        self.end = self.end.saturating_add(size as u64);
+        if let Some(Frame { end, completes: Completes::Run(run) }) = self.frames.back_mut() {
+            *end = self.end;
+            run.add(payload.len());
+            return;
+        }
+        let completes = Completes::Run(Tally { messages: 1, bytes: payload.len() as u64 });
+        self.frames.push_back(Frame { end: self.end, completes });
     }
 
     #[inline]
@@ -216,10 +235,11 @@ impl Output {
     pub(crate) fn completed(&mut self) -> Option<Completes> {
         let frame = self.frames.front()?;
         if frame.end > self.written {
-            return None;
+            let done = std::mem::take(&mut self.run_done);
+            return (done.messages > 0).then_some(Completes::Run(done));
         }
         let frame = self.frames.pop_front()?;
-        self.boundary = frame.end;
+        self.boundary = self.boundary.max(frame.end);
         Some(frame.completes)
     }
 
@@ -236,6 +256,7 @@ impl Output {
     /// did not leave, oldest first. What is in progress still has to be finished before a control
     /// frame can follow.
     pub(crate) fn retire(&mut self) -> Vec<Message> {
+        self.unfold();
         let keep = self.unfinished();
         let mut rest = Vec::new();
         let mut skip = self.front;
@@ -258,6 +279,7 @@ impl Output {
 
     /// All messages that did not leave wholly; the output is empty and useless afterwards.
     pub(crate) fn take_unsent(&mut self) -> Vec<Message> {
+        self.unfold();
         let frames = std::mem::take(&mut self.frames);
         self.chunks = VecDeque::new();
         self.tail = Vec::new();
@@ -275,19 +297,72 @@ impl Output {
         }
     }
 
+    /// Makes single messages of all runs again, for whoever needs to see them.
+    pub(crate) fn unfold(&mut self) {
+        let mut chunks = self.chunks.iter().map(Bytes::as_ref).chain([self.tail.as_slice()]);
+        let mut chunk = chunks.next().unwrap_or_default();
+        // The position in the stream at which the chunk begins, and at which the frame does.
+        let mut chunk_start = self.written.saturating_sub(self.front as u64);
+        let mut start = self.boundary;
+        let mut unfolded = VecDeque::with_capacity(self.frames.len());
+        for frame in std::mem::take(&mut self.frames) {
+            let end = frame.end;
+            if let Completes::Run(_) = frame.completes
+                && end > self.written
+            {
+                // A run lies in one chunk.
+                while chunk_start.saturating_add(chunk.len() as u64) < end {
+                    chunk_start = chunk_start.saturating_add(chunk.len() as u64);
+                    let Some(next) = chunks.next() else { break };
+                    chunk = next;
+                }
+                let place = |position: u64| {
+                    usize::try_from(position.saturating_sub(chunk_start)).unwrap_or(usize::MAX)
+                };
+                let wire = chunk.get(place(start)..place(end)).unwrap_or_default();
+                for (size, message) in run::messages(wire) {
+                    start = start.saturating_add(size as u64);
+                    let completes = Completes::Message(message);
+                    unfolded.push_back(Frame { end: start, completes });
+                }
+            } else {
+                unfolded.push_back(frame);
+            }
+            start = end;
+        }
+        self.frames = unfolded;
+    }
+
     /// Bytes of the data frame that is partly written.
     fn unfinished(&self) -> usize {
-        match self.frames.front() {
-            Some(frame) if self.written > self.boundary => {
-                usize::try_from(frame.end.saturating_sub(self.written)).unwrap_or(usize::MAX)
-            }
-            _ => 0,
+        let end = match self.frames.front() {
+            Some(Frame { completes: Completes::Run(_), .. }) => self.run_next,
+            Some(frame) => frame.end,
+            None => return 0,
+        };
+        if self.written <= self.boundary {
+            return 0;
         }
+        usize::try_from(end.saturating_sub(self.written)).unwrap_or(usize::MAX)
     }
 
     #[inline]
     fn wrote_data(&mut self, count: usize) {
         self.written = self.written.saturating_add(count as u64).min(self.end);
+        if self.written < self.end {
+            return self.wrote_some(count);
+        }
+        self.chunks.clear();
+        self.front = 0;
+        if self.tail.capacity() > KEPT {
+            self.tail = Vec::new();
+        }
+        self.tail.clear();
+    }
+
+    /// Part of what waits was written.
+    #[cold]
+    fn wrote_some(&mut self, count: usize) {
         self.front = self.front.saturating_add(count);
         while let Some(chunk) = self.chunks.front()
             && self.front >= chunk.len()
@@ -295,19 +370,38 @@ impl Output {
             self.front = self.front.saturating_sub(chunk.len());
             self.chunks.pop_front();
         }
-        if self.written == self.end {
-            self.front = 0;
-            if self.tail.capacity() > KEPT {
-                self.tail = Vec::new();
-            }
-            self.tail.clear();
-        } else if self.chunks.is_empty() && self.front >= KEPT && self.front >= self.tail.len() / 2
-        {
+        let needed = self.advance_run();
+        if self.chunks.is_empty() && needed >= KEPT && needed >= self.tail.len() / 2 {
             // An output that never runs dry: what is written makes room, for no more copying than
             // there was writing.
-            self.tail.drain(..self.front);
-            self.front = 0;
+            self.tail.drain(..needed);
+            self.front = self.front.saturating_sub(needed);
         }
+    }
+
+    /// Finds out how far the run is written in which the writing stopped. Gives from where on the
+    /// front chunk is still needed: the frame in progress says itself what it is.
+    fn advance_run(&mut self) -> usize {
+        let Self { frames, written, boundary, .. } = self;
+        let mut start = *boundary;
+        for frame in frames {
+            if frame.end <= *written {
+                start = start.max(frame.end);
+                continue;
+            }
+            let Completes::Run(run) = &mut frame.completes else { break };
+            let ahead = usize::try_from(written.saturating_sub(start)).unwrap_or(usize::MAX);
+            let chunk = self.chunks.front().map_or(self.tail.as_slice(), Bytes::as_ref);
+            let from = self.front.saturating_sub(ahead);
+            let wire = chunk.get(from..).unwrap_or_default();
+            let (done, progress, next) = run::walk(wire, ahead);
+            *run = run.minus(done);
+            self.run_done = self.run_done.plus(done);
+            *boundary = start.saturating_add(progress as u64);
+            self.run_next = start.saturating_add(next as u64);
+            return from.saturating_add(progress);
+        }
+        self.front
     }
 }
 
