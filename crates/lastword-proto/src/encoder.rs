@@ -66,12 +66,6 @@ pub(crate) struct Tools<'a> {
 }
 
 impl Encoder {
-    /// Whether a message of `len` bytes may go straight into the output, as it is.
-    #[inline]
-    pub(crate) fn is_direct(&self, len: usize, output: &Output) -> bool {
-        len <= DIRECT && output.waiting() < AHEAD && self.is_empty()
-    }
-
     /// Accepts a message for sending.
     pub(crate) fn send(&mut self, message: Message, compression: Compression, tools: &mut Tools) {
         self.queued = self.queued.saturating_add(message.len());
@@ -219,7 +213,7 @@ const fn opcode(kind: Kind) -> Opcode {
 }
 
 /// How many bytes of frames are made ahead of the wire.
-const AHEAD: u64 = 64 << 10;
+pub(crate) const AHEAD: u64 = 64 << 10;
 
 /// Messages up to this size go straight into the output, if nothing waits before them.
-const DIRECT: usize = 2048;
+pub(crate) const DIRECT: usize = 2048;

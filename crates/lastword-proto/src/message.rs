@@ -128,9 +128,9 @@ impl From<&[u8]> for Message {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// Text.
+    #[default]
     Text,
     /// Binary.
-    #[default]
     Binary,
 }
 

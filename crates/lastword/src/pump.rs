@@ -58,7 +58,7 @@ impl Future for Pump {
     type Output = Arc<Ending>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Arc<Ending>> {
-        self.shared.wakes.pump.register(cx.waker());
+        self.shared.wakes.register_pump(cx.waker());
         loop {
             if self.shared.keeper == Keeper::Pump && self.shared.take_abandoned() {
                 self.shared.lock().connection.leave(Leave::Dropped, now());

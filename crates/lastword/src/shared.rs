@@ -52,6 +52,7 @@ pub(crate) struct Inner {
     pub(crate) connection: Connection,
     transport: Option<Box<dyn Transport>>,
     waker: Waker,
+    wakes: Arc<Wakes>,
     /// Whether written bytes may still be in a buffer of the transport (TLS).
     unflushed: bool,
     /// Whether a sender found no room.
@@ -65,30 +66,67 @@ pub(crate) struct Inner {
 }
 
 /// What the transport wakes: whoever receives, and the pump.
-#[derive(Default)]
 pub(crate) struct Wakes {
-    pub(crate) receiver: Slot,
-    pub(crate) pump: Slot,
+    waiting: Mutex<Waiting>,
+    /// Whether the transport may have something to read, or take something to write: not while it
+    /// has said "not now" and has not woken us since.
+    readable: AtomicBool,
+    writable: AtomicBool,
 }
 
-/// Holds the waker of whoever waits.
 #[derive(Default)]
-pub(crate) struct Slot(Mutex<Option<Waker>>);
+struct Waiting {
+    receiver: Option<Waker>,
+    pump: Option<Waker>,
+}
 
-impl Slot {
-    pub(crate) fn register(&self, waker: &Waker) {
-        let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match &mut *slot {
-            Some(known) => known.clone_from(waker),
-            none => *none = Some(waker.clone()),
+impl Default for Wakes {
+    fn default() -> Self {
+        let (readable, writable) = (AtomicBool::new(true), AtomicBool::new(true));
+        Self { waiting: Mutex::default(), readable, writable }
+    }
+}
+
+impl Wakes {
+    /// The pump is to be woken, from now on, by this waker.
+    pub(crate) fn register_pump(&self, waker: &Waker) {
+        note(&mut self.lock().pump, waker);
+    }
+
+    /// A receiver waits; once.
+    pub(crate) fn register_receiver(&self, waker: &Waker) {
+        let mut waiting = self.lock();
+        // Who is polled by the task of the pump wakes with it.
+        if waiting.pump.as_ref().is_some_and(|pump| pump.will_wake(waker)) {
+            waiting.receiver = None;
+        } else {
+            note(&mut waiting.receiver, waker);
         }
     }
 
-    pub(crate) fn wake(&self) {
-        let waker = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(waker) = waker {
-            waker.wake();
+    pub(crate) fn wake_pump(&self) {
+        let pump = self.lock().pump.clone();
+        if let Some(pump) = pump {
+            pump.wake();
         }
+    }
+
+    pub(crate) fn wake_receiver(&self) {
+        let receiver = self.lock().receiver.take();
+        if let Some(receiver) = receiver {
+            receiver.wake();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn note(slot: &mut Option<Waker>, waker: &Waker) {
+    match slot {
+        Some(known) => known.clone_from(waker),
+        none => *none = Some(waker.clone()),
     }
 }
 
@@ -98,8 +136,15 @@ impl Wake for Wakes {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.receiver.wake();
-        self.pump.wake();
+        self.readable.store(true, Ordering::Release);
+        self.writable.store(true, Ordering::Release);
+        let (receiver, pump) = {
+            let mut waiting = self.lock();
+            (waiting.receiver.take(), waiting.pump.clone())
+        };
+        for waker in [receiver, pump].into_iter().flatten() {
+            waker.wake();
+        }
     }
 }
 
@@ -128,6 +173,7 @@ impl Shared {
                 connection,
                 transport: Some(transport),
                 waker,
+                wakes: Arc::clone(&wakes),
                 unflushed: false,
                 crowded: false,
                 batches: 0,
@@ -185,7 +231,7 @@ impl Shared {
     fn poll_more(&self, inner: &mut Inner, cx: &mut Context<'_>) -> Poll<()> {
         // What was held back while a batch of messages was worked off leaves before we wait.
         inner.write();
-        self.wakes.receiver.register(cx.waker());
+        self.wakes.register_receiver(cx.waker());
         let progress = inner.read();
         self.tell(inner);
         if progress == Progress::Blocked && !inner.connection.has_events() {
@@ -215,7 +261,7 @@ impl Shared {
         }
         self.tell(&mut inner);
         if inner.connection.has_events() {
-            self.wakes.receiver.wake();
+            self.wakes.wake_receiver();
         }
         if let Some(ending) = inner.connection.ending() {
             return Turn::Over(Arc::clone(ending));
@@ -232,7 +278,7 @@ impl Shared {
             // More messages are being worked off, or a batch is open: one write for all. Somebody
             // has to remember it: the task of the pump, which has its turn behind ours.
             Writing::Corked if self.attended.load(Ordering::Relaxed) => return,
-            Writing::Corked => self.wakes.pump.wake(),
+            Writing::Corked => self.wakes.wake_pump(),
         }
         self.tell(inner);
         self.rearm(inner);
@@ -248,7 +294,7 @@ impl Shared {
         };
         if (later || inner.connection.ending().is_some()) && !self.attended.load(Ordering::Relaxed)
         {
-            self.wakes.pump.wake();
+            self.wakes.wake_pump();
         }
     }
 
@@ -268,8 +314,8 @@ impl Shared {
                 drop(transport);
                 self.log(&ending);
                 self.changed.notify_waiters();
-                self.wakes.receiver.wake();
-                self.wakes.pump.wake();
+                self.wakes.wake_receiver();
+                self.wakes.wake_pump();
             }
             return;
         }
@@ -328,10 +374,10 @@ impl Inner {
 
     /// Reads once, if the core wants it: as much as is there, up to the size of the scratch.
     fn read(&mut self) -> Progress {
-        let Self { connection, transport: Some(transport), waker, .. } = self else {
+        let Self { connection, transport: Some(transport), waker, wakes, .. } = self else {
             return Progress::Blocked;
         };
-        if !connection.wants_read() {
+        if !connection.wants_read() || !wakes.readable.swap(false, Ordering::AcqRel) {
             return Progress::Blocked;
         }
         SCRATCH.with(|scratch| {
@@ -346,15 +392,20 @@ impl Inner {
                     connection.transport_error(TransportError::new(Operation::Read, &error), now());
                 }
             }
+            wakes.readable.store(true, Ordering::Relaxed);
             if connection.ending().is_some() { Progress::Blocked } else { Progress::Made }
         })
     }
 
     /// Writes all that the core lends and the transport takes.
     pub(crate) fn write(&mut self) {
-        let Self { connection, transport: Some(transport), waker, unflushed, .. } = self else {
+        let Self { connection, transport: Some(transport), waker, wakes, unflushed, .. } = self
+        else {
             return;
         };
+        if !wakes.writable.swap(false, Ordering::AcqRel) {
+            return;
+        }
         let mut transport = Pin::new(transport);
         let mut cx = Context::from_waker(waker);
         let failed = |connection: &mut Connection, operation, error: &std::io::Error| {
@@ -395,7 +446,7 @@ impl Inner {
                     Poll::Ready(Err(error)) => failed(connection, Operation::Shutdown, &error),
                     Poll::Pending => return,
                 },
-                Transmit::Idle => return,
+                Transmit::Idle => return wakes.writable.store(true, Ordering::Relaxed),
             }
         }
     }

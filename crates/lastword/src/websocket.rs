@@ -223,6 +223,9 @@ impl Sender {
     ) -> impl Future<Output = Result<(), SendError>> + Send {
         let message = message.into();
         async move {
+            if self.offer_small(&message) {
+                return Ok(());
+            }
             match self.offer(message) {
                 // Boxed, since it is rare: the future of a send stays small.
                 Err(SendError::Full(message)) => Box::pin(self.send_when_room(message)).await,
@@ -354,7 +357,19 @@ impl Sender {
         &self.alive.0
     }
 
+    /// The short way, that nearly all messages take.
     #[inline(always)]
+    fn offer_small(&self, message: &Message) -> bool {
+        let mut inner = self.shared().lock();
+        let accepted = inner.connection.send_small(message);
+        if accepted {
+            let writing = inner.writing();
+            self.shared().after_request(&mut inner, writing);
+        }
+        accepted
+    }
+
+    #[inline(never)]
     fn offer(&self, message: Message) -> Result<(), SendError> {
         let mut inner = self.shared().lock();
         if !inner.connection.has_room() && inner.connection.is_open() {
@@ -377,7 +392,6 @@ impl Sender {
         .await
     }
 
-    #[inline(always)]
     fn accept(&self, inner: &mut Inner, message: Message) -> Result<(), SendError> {
         match inner.connection.send(message, Compression::Auto) {
             Ok(()) => {
@@ -459,7 +473,7 @@ impl Drop for Receiver {
 impl Drop for Alive {
     fn drop(&mut self) {
         self.0.abandoned.store(true, Ordering::Release);
-        self.0.wakes.pump.wake();
+        self.0.wakes.wake_pump();
     }
 }
 

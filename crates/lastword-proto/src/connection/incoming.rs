@@ -6,6 +6,7 @@ use crate::assembler::Assembled;
 use crate::closing::{Cause, State, Told, TransportError};
 use crate::decoder::{Control, Data, Piece};
 use crate::event::Event;
+use crate::ledger::Tally;
 use crate::record::{Entry, FrameEntry};
 use crate::timers::Timer;
 use crate::violation::Violation;
@@ -93,13 +94,14 @@ impl Connection {
     #[inline]
     fn receive_whole(&mut self, input: &mut &mut [u8], now: Instant) {
         let Self { events, account, inbound, whole_limit: Some(limit), .. } = self else { return };
-        let before = events.len();
+        let mut taken = Tally::default();
         whole::take(input, self.role.peer(), *limit, |message| {
-            account.delivered.add(message.len());
-            *inbound = inbound.saturating_add(message.len()).saturating_add(OVERHEAD);
+            taken.add(message.len());
             events.push_back(Event::Message(message));
         });
-        if events.len() > before {
+        if taken.messages > 0 {
+            account.delivered = account.delivered.plus(taken);
+            *inbound = inbound.saturating_add(cost(taken));
             self.last_message = now;
         }
     }
@@ -245,6 +247,12 @@ impl Connection {
             self.obey(told, now);
         }
     }
+}
+
+/// What messages cost that wait for the application.
+fn cost(messages: Tally) -> usize {
+    let overhead = messages.messages.saturating_mul(OVERHEAD as u64);
+    usize::try_from(messages.bytes.saturating_add(overhead)).unwrap_or(usize::MAX)
 }
 
 /// What a close frame's payload says (section 5.5.1).

@@ -28,7 +28,7 @@ use crate::closing::{Closing, Ending, State};
 use crate::config::{Config, Delivery, Unconfirmed};
 use crate::decoder::Decoder;
 use crate::deflate::Deflate;
-use crate::encoder::Encoder;
+use crate::encoder::{AHEAD, DIRECT, Encoder};
 use crate::event::Event;
 use crate::header::{Rsv1, Rules};
 use crate::keepalive::{Keepalive, PingId};
@@ -88,7 +88,9 @@ pub struct Connection {
     whole_limit: Option<usize>,
     /// Messages smaller than this are sent as they are, and are not needed again once they are in
     /// wire form.
-    plain_below: usize,
+    small_below: usize,
+    /// While fewer bytes than this wait to be written, such messages are accepted.
+    small_room: u64,
     /// A violation that came behind messages which the application has not fetched yet.
     verdict: Option<Violation>,
     unsent: Vec<Message>,
@@ -181,12 +183,12 @@ impl Connection {
         let deflate = agreement.deflate.map(|agreed| {
             Box::new(Deflate::new(role, agreed, &config.deflate.clone().unwrap_or_default()))
         });
-        let plain_below = match config.unconfirmed {
+        let small_below = match config.unconfirmed {
             Unconfirmed::Kept => 0,
             Unconfirmed::Dropped => deflate
                 .as_ref()
                 .map_or(usize::MAX, |deflate| deflate.threshold())
-                .min(config.fragment_size.saturating_add(1)),
+                .min(config.fragment_size.min(DIRECT).saturating_add(1)),
         };
         let mut timers = Timers::default();
         let jitter = f64::from(seed.first().copied().unwrap_or_default()) / 512.0;
@@ -218,7 +220,8 @@ impl Connection {
             discarded: 0,
             whole_limit: (config.delivery == Delivery::Whole)
                 .then(|| config.max_frame_size.min(config.max_message_size)),
-            plain_below,
+            small_below,
+            small_room: AHEAD.min(config.send_buffer as u64),
             verdict: None,
             unsent: Vec::new(),
             retired: 0,
@@ -299,7 +302,7 @@ impl Connection {
         self.record = Some(Box::new(Record::new(capacity)));
         // The record wants to see each frame.
         self.whole_limit = None;
-        self.plain_below = 0;
+        self.small_below = 0;
         self.output.unfold();
     }
 

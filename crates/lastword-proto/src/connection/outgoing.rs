@@ -6,7 +6,6 @@ use crate::closing::State;
 use crate::config::Compression;
 use crate::control::{Meaning, farewell_body};
 use crate::encoder::{Encoder, PartOut, Tools};
-use crate::header::Header;
 use crate::keepalive::{PingId, Way};
 use crate::message::{Kind, Message, Part};
 use crate::output::Completes;
@@ -25,26 +24,28 @@ impl Connection {
     /// message that is sent by parts.
     #[inline]
     pub fn send(&mut self, message: Message, compression: Compression) -> Result<(), SendRefused> {
-        if message.len() < self.plain_below
-            && compression == Compression::Auto
-            && self.closing.state() == State::Open
-            && self.streaming.is_none()
-            && self.encoder.is_direct(message.len(), &self.output)
-        {
-            self.send_directly(&message);
+        if compression == Compression::Auto && self.send_small(&message) {
             return Ok(());
         }
         self.send_in_turn(message, compression)
     }
 
-    /// A small message that needs nothing but a header: nobody has to see it again.
+    /// Accepts a message for sending if it is small, there is room for it (see [`Self::has_room`])
+    /// and nothing is in its way: the short form of [`Self::send`], for which nearly all of them
+    /// qualify. `false` if it does not.
     #[inline]
-    fn send_directly(&mut self, message: &Message) {
-        let (opcode, len) = (data_opcode(message.kind()), message.len() as u64);
-        let mask = self.masks.next();
-        let header = Header { fin: true, compressed: false, opcode, len, mask };
-        self.output.put_small(header, message.payload());
-        self.account.accept(message.len());
+    pub fn send_small(&mut self, message: &Message) -> bool {
+        let qualifies = message.len() < self.small_below
+            && self.output.waiting() < self.small_room
+            && self.encoder.is_empty()
+            && self.streaming.is_none()
+            && self.closing.state() == State::Open;
+        if qualifies {
+            let mask = self.masks.next();
+            self.output.put_small(data_opcode(message.kind()), mask, message.payload());
+            self.account.accept(message.len());
+        }
+        qualifies
     }
 
     fn send_in_turn(

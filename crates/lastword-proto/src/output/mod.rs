@@ -12,12 +12,12 @@ use std::io::IoSlice;
 use bytes::Bytes;
 
 use crate::control::{ControlLane, Meaning, append_masked};
-use crate::header::Header;
+use crate::header::{Header, append_plain};
 use crate::keepalive::PingId;
 use crate::ledger::Tally;
 use crate::masks::Masks;
 use crate::message::Message;
-use crate::wire::Farewell;
+use crate::wire::{Farewell, Opcode};
 
 #[derive(Debug, Default)]
 pub(crate) struct Output {
@@ -123,14 +123,15 @@ impl Output {
         self.frames.push_back(Frame { end: self.end, completes });
     }
 
-    /// Appends a small message, in one frame and not compressed, to the run at the end.
+    /// Appends a small message, in one frame and not compressed, to the run at the end. It
+    /// is shorter than 64 KiB.
     #[inline]
-    pub(crate) fn put_small(&mut self, header: Header, payload: &[u8]) {
-        let encoded = header.encode();
-        self.tail.extend_from_slice(encoded.as_bytes());
-        append_masked(header.mask, payload, &mut self.tail);
-        let size = encoded.as_bytes().len().saturating_add(payload.len());
-        self.end = self.end.saturating_add(size as u64);
+    pub(crate) fn put_small(&mut self, opcode: Opcode, mask: Option<[u8; 4]>, payload: &[u8]) {
+        let before = self.tail.len();
+        let len = u16::try_from(payload.len()).unwrap_or(u16::MAX);
+        append_plain(opcode, len, mask, &mut self.tail);
+        append_masked(mask, payload, &mut self.tail);
+        self.end = self.end.saturating_add(self.tail.len().saturating_sub(before) as u64);
         if let Some(Frame { end, completes: Completes::Run(run) }) = self.frames.back_mut() {
             *end = self.end;
             run.add(payload.len());
