@@ -3,8 +3,8 @@
 //! The HTTP/1.1 handshake makes one; HTTP/2 and HTTP/3 will make the same without a key or a 101.
 
 use bytes::Bytes;
-use http::{Request, Response};
 
+use crate::exchange::Exchange;
 use crate::wire::Role;
 
 /// What an opening ended in. `Connection::new` is made from it.
@@ -17,10 +17,8 @@ pub struct Agreement {
     pub subprotocol: Option<Box<str>>,
     /// permessage-deflate, as negotiated (RFC 7692).
     pub deflate: Option<DeflateAgreement>,
-    /// The request of the opening.
-    pub request: Request<()>,
-    /// The response that accepted it.
-    pub response: Response<()>,
+    /// What was said in the opening.
+    pub exchange: Exchange,
     /// Bytes that came right behind the opening: the first frames of the peer, untouched.
     pub leftover: Bytes,
 }
@@ -33,8 +31,7 @@ impl Agreement {
             role,
             subprotocol: None,
             deflate: None,
-            request: Request::new(()),
-            response: Response::new(()),
+            exchange: Exchange::default(),
             leftover: Bytes::new(),
         }
     }

@@ -17,10 +17,7 @@ use crate::wire::Opcode;
 
 #[derive(Debug, Default)]
 pub(crate) struct Assembler {
-    partial: Option<Partial>,
-    /// The plain bytes, so far, of the unfinished message that were not handed out as parts.
-    buffer: BytesMut,
-    utf8: Validator,
+    partial: Option<Box<Partial>>,
 }
 
 /// An unfinished message.
@@ -31,6 +28,9 @@ struct Partial {
     fragments: usize,
     /// What the headers of its frames add up to, in bytes on the wire.
     announced: u64,
+    /// The plain bytes, so far, that were not handed out as parts.
+    buffer: BytesMut,
+    utf8: Validator,
     /// How many bytes of `buffer` are checked text.
     checked: usize,
     /// Plain bytes that were handed out as parts.
@@ -74,7 +74,7 @@ impl Assembler {
     /// The unfinished message: its kind, its frames and its plain bytes so far.
     pub(crate) fn unfinished(&self) -> Option<(Kind, usize, usize)> {
         let partial = self.partial.as_ref()?;
-        let bytes = self.buffer.len().saturating_add(partial.handed_out);
+        let bytes = partial.buffer.len().saturating_add(partial.handed_out);
         Some((partial.kind, partial.fragments, bytes))
     }
 
@@ -93,9 +93,9 @@ impl Assembler {
     /// had come stays known.
     pub(crate) fn release(&mut self) {
         if let Some(partial) = &mut self.partial {
-            partial.handed_out = partial.handed_out.saturating_add(self.buffer.len());
+            partial.handed_out = partial.handed_out.saturating_add(partial.buffer.len());
+            partial.buffer = BytesMut::new();
         }
-        self.buffer = BytesMut::new();
     }
 
     fn take_part(
@@ -104,20 +104,25 @@ impl Assembler {
         deflate: Option<&mut Deflate>,
         config: &Config,
     ) -> Result<Option<Assembled>, Violation> {
-        let Self { partial, buffer, utf8, .. } = self;
+        let Self { partial } = self;
         if piece.is_first {
             begin_frame(partial, &piece.header, config)?;
         }
-        let Some(message) = partial.as_mut() else { return Err(Violation::LoneContinuation) };
+        let Some(message) = partial.as_deref_mut() else { return Err(Violation::LoneContinuation) };
         let last = piece.is_last && piece.header.fin;
 
         match deflate {
             Some(deflate) if message.compressed => {
                 // What was handed out as parts counts against the limit as well.
                 let limit = config.max_message_size.saturating_sub(message.handed_out);
-                let inflated = deflate.inflate(piece.payload, buffer, limit).and_then(|()| {
-                    if last { deflate.finish_message(buffer, limit) } else { Ok(()) }
-                });
+                let inflated =
+                    deflate.inflate(piece.payload, &mut message.buffer, limit).and_then(|()| {
+                        if last {
+                            deflate.finish_message(&mut message.buffer, limit)
+                        } else {
+                            Ok(())
+                        }
+                    });
                 inflated.map_err(|e| match e {
                     InflateError::TooBig => {
                         Violation::InflatedTooBig { limit: config.max_message_size }
@@ -125,38 +130,37 @@ impl Assembler {
                     InflateError::Broken => Violation::BrokenDeflate,
                 })?;
             }
-            _ => append(buffer, piece.payload, message.announced),
+            _ => append(&mut message.buffer, piece.payload, message.announced),
         }
         if message.kind == Kind::Text {
-            let new = buffer.get(message.checked..).unwrap_or_default();
-            utf8.push(new).map_err(not_utf8)?;
+            let new = message.buffer.get(message.checked..).unwrap_or_default();
+            message.utf8.push(new).map_err(not_utf8)?;
             if last {
-                utf8.finish().map_err(not_utf8)?;
+                message.utf8.finish().map_err(not_utf8)?;
             }
         }
-        message.checked = buffer.len();
+        message.checked = message.buffer.len();
 
         match (config.delivery, last) {
             (Delivery::Whole, false) => Ok(None),
             (Delivery::Whole, true) => {
-                let bytes = std::mem::take(buffer);
-                let message = data(message.kind, right_sized(bytes));
+                let payload = right_sized(std::mem::take(&mut message.buffer));
+                let message = data(message.kind, payload);
                 *partial = None;
                 Ok(Some(Assembled::Message(message)))
             }
             (Delivery::Parts, last) => {
                 // A character that is cut by the part's end waits for its rest.
-                let ready = buffer.len().saturating_sub(utf8.pending());
+                let ready = message.buffer.len().saturating_sub(message.utf8.pending());
                 if ready == 0 && !last {
                     return Ok(None);
                 }
                 message.handed_out = message.handed_out.saturating_add(ready);
-                let payload = buffer.split_to(ready).freeze();
-                message.checked = buffer.len();
+                let payload = message.buffer.split_to(ready).freeze();
+                message.checked = message.buffer.len();
                 let part = Part { data: data(message.kind, payload), last };
                 if last {
                     *partial = None;
-                    *buffer = BytesMut::new();
                 }
                 Ok(Some(Assembled::Part(part)))
             }
@@ -166,21 +170,23 @@ impl Assembler {
 
 /// Judges the header of a data frame by the message it stands in, and by the limits.
 fn begin_frame(
-    partial: &mut Option<Partial>,
+    partial: &mut Option<Box<Partial>>,
     header: &Header,
     config: &Config,
 ) -> Result<(), Violation> {
     let message = match (data_kind(header.opcode), partial.as_mut()) {
         (Some(_), Some(_)) => return Err(Violation::InterruptedMessage(header.opcode)),
         (None, None) => return Err(Violation::LoneContinuation),
-        (Some(kind), None) => partial.insert(Partial {
+        (Some(kind), None) => partial.insert(Box::new(Partial {
             kind,
             compressed: header.compressed,
             fragments: 0,
             announced: 0,
+            buffer: BytesMut::new(),
+            utf8: Validator::default(),
             checked: 0,
             handed_out: 0,
-        }),
+        })),
         (None, Some(message)) => message,
     };
     message.fragments = message.fragments.saturating_add(1);

@@ -13,8 +13,12 @@ use crate::keepalive::PingId;
 use crate::masks::Masks;
 use crate::wire::{Farewell, Opcode};
 
+/// Takes up memory while there is something in it: most of the time there is not.
 #[derive(Debug, Default)]
-pub(crate) struct ControlLane {
+pub(crate) struct ControlLane(Option<Box<Lane>>);
+
+#[derive(Debug, Default)]
+struct Lane {
     /// Pings to be answered, oldest first.
     pongs: VecDeque<Box<Control>>,
     ping: Option<PingId>,
@@ -37,92 +41,113 @@ pub(crate) enum Meaning {
 impl ControlLane {
     /// Answers a ping. When many wait for their answers, the newest replaces the one before it.
     pub(crate) fn answer(&mut self, ping: Control) {
-        if self.pongs.len() >= MAX_PONGS {
-            self.pongs.pop_back();
+        let pongs = &mut self.lane().pongs;
+        if pongs.len() >= MAX_PONGS {
+            pongs.pop_back();
         }
-        self.pongs.push_back(Box::new(ping));
+        pongs.push_back(Box::new(ping));
     }
 
     /// Asks a ping; one that is not on its way yet serves for both.
     pub(crate) fn ask(&mut self, new: impl FnOnce() -> PingId) -> PingId {
-        *self.ping.get_or_insert_with(new)
+        *self.lane().ping.get_or_insert_with(new)
     }
 
     /// Says `farewell` ahead of all data.
     pub(crate) fn part(&mut self, farewell: Farewell) {
-        self.farewell = Some(farewell);
+        self.lane().farewell = Some(farewell);
     }
 
     /// Forgets a ping that is not on its way yet.
-    pub(crate) const fn withdraw_ping(&mut self) {
-        self.ping = None;
+    pub(crate) fn withdraw_ping(&mut self) {
+        if let Some(lane) = &mut self.0 {
+            lane.ping = None;
+        }
+        self.release();
     }
 
     /// Forgets what is not on its way yet.
     pub(crate) fn clear(&mut self) {
-        self.pongs = VecDeque::new();
-        (self.ping, self.farewell) = (None, None);
-        if !self.is_mid_frame() {
-            self.staged = Vec::new();
-            self.marks = VecDeque::new();
+        if let Some(lane) = &mut self.0 {
+            lane.pongs = VecDeque::new();
+            (lane.ping, lane.farewell) = (None, None);
+            if lane.written == 0 {
+                lane.staged = Vec::new();
+                lane.marks = VecDeque::new();
+            }
         }
+        self.release();
     }
 
     #[inline]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.pongs.is_empty()
-            && self.ping.is_none()
-            && self.farewell.is_none()
-            && self.staged.is_empty()
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.0.is_none()
     }
 
     /// Whether a staged frame is partly written: nothing may go before its rest.
-    pub(crate) const fn is_mid_frame(&self) -> bool {
-        self.written > 0
+    pub(crate) fn is_mid_frame(&self) -> bool {
+        self.0.as_ref().is_some_and(|lane| lane.written > 0)
     }
 
     /// Brings what waits into wire form, unless what was staged before is still there.
     pub(crate) fn stage(&mut self, masks: &mut Masks) {
-        if !self.staged.is_empty() {
-            return;
+        let Some(lane) = self.0.as_mut().filter(|lane| lane.staged.is_empty()) else { return };
+        for ping in std::mem::take(&mut lane.pongs) {
+            write_control(&mut lane.staged, Opcode::Pong, ping.payload(), masks);
+            lane.marks.push_back((lane.staged.len(), Meaning::Pong(ping)));
         }
-        for ping in std::mem::take(&mut self.pongs) {
-            write_control(&mut self.staged, Opcode::Pong, ping.payload(), masks);
-            self.marks.push_back((self.staged.len(), Meaning::Pong(ping)));
+        if let Some(id) = lane.ping.take() {
+            write_control(&mut lane.staged, Opcode::Ping, &id.payload(), masks);
+            lane.marks.push_back((lane.staged.len(), Meaning::Ping(id)));
         }
-        if let Some(id) = self.ping.take() {
-            write_control(&mut self.staged, Opcode::Ping, &id.payload(), masks);
-            self.marks.push_back((self.staged.len(), Meaning::Ping(id)));
-        }
-        if let Some(farewell) = self.farewell.take() {
-            write_farewell(&mut self.staged, &farewell, masks);
-            self.marks.push_back((self.staged.len(), Meaning::Farewell(farewell)));
+        if let Some(farewell) = lane.farewell.take() {
+            write_farewell(&mut lane.staged, &farewell, masks);
+            lane.marks.push_back((lane.staged.len(), Meaning::Farewell(farewell)));
         }
     }
 
     /// Staged bytes that are not written yet.
+    #[inline]
     pub(crate) fn staged(&self) -> &[u8] {
-        self.staged.get(self.written..).unwrap_or_default()
+        match &self.0 {
+            Some(lane) => lane.staged.get(lane.written..).unwrap_or_default(),
+            None => &[],
+        }
     }
 
     /// `count` of the staged bytes were written, at most all; what that completed follows from
     /// [`Self::completed`].
     pub(crate) fn wrote(&mut self, count: usize) {
-        self.written = self.written.saturating_add(count).min(self.staged.len());
+        if let Some(lane) = &mut self.0 {
+            lane.written = lane.written.saturating_add(count).min(lane.staged.len());
+        }
     }
 
-    /// The next frame of meaning that is wholly written.
+    /// The next frame of meaning that is wholly written; lets go of them behind the last.
     pub(crate) fn completed(&mut self) -> Option<Meaning> {
-        let written = self.written;
-        self.marks.pop_front_if(|(end, _)| *end <= written).map(|(_, meaning)| meaning)
+        let lane = self.0.as_mut()?;
+        let written = lane.written;
+        let completed = lane.marks.pop_front_if(|(end, _)| *end <= written);
+        if completed.is_none() {
+            self.release();
+        }
+        completed.map(|(_, meaning)| meaning)
     }
 
-    /// Lets go of what is wholly written.
-    pub(crate) fn release(&mut self) {
-        if self.written == self.staged.len() {
-            self.staged = Vec::new();
-            self.marks = VecDeque::new();
-            self.written = 0;
+    fn lane(&mut self) -> &mut Lane {
+        self.0.get_or_insert_default()
+    }
+
+    /// Lets go of what is wholly written, and of all when nothing waits.
+    fn release(&mut self) {
+        let Some(lane) = &mut self.0 else { return };
+        if lane.written == lane.staged.len() {
+            lane.staged = Vec::new();
+            lane.marks = VecDeque::new();
+            lane.written = 0;
+            if lane.pongs.is_empty() && lane.ping.is_none() && lane.farewell.is_none() {
+                self.0 = None;
+            }
         }
     }
 }

@@ -23,7 +23,8 @@ pub(crate) struct Encoder {
     queue: VecDeque<Item>,
     /// Bytes of payload in `queue`, and of what is left of the message in progress.
     queued: usize,
-    current: Option<Current>,
+    /// The message that is being cut into frames.
+    current: Option<Box<Current>>,
 }
 
 /// What waits behind the data that was accepted before it.
@@ -108,6 +109,13 @@ impl Encoder {
         self.queue.is_empty() && self.current.is_none()
     }
 
+    /// Gives back memory that traffic had needed.
+    pub(crate) fn shrink(&mut self) {
+        if self.queue.is_empty() {
+            self.queue = VecDeque::new();
+        }
+    }
+
     /// All messages that are not wholly in wire form, oldest first; nothing is left to send.
     pub(crate) fn take_unsent(&mut self) -> Vec<Message> {
         self.queued = 0;
@@ -122,7 +130,7 @@ impl Encoder {
     /// Makes one frame; `false` if there is nothing to make one of.
     fn encode_one(&mut self, tools: &mut Tools) -> bool {
         if let Some(current) = self.current.take() {
-            self.encode_fragment(current, tools);
+            self.encode_fragment(*current, tools);
             return true;
         }
         let Some(item) = self.queue.pop_front() else { return false };
@@ -166,7 +174,7 @@ impl Encoder {
         } else {
             tools.output.put(header, &payload, Completes::Nothing);
             (current.opcode, current.compressed) = (Opcode::Continuation, false);
-            self.current = Some(current);
+            self.current = Some(Box::new(current));
         }
     }
 }

@@ -176,12 +176,7 @@ impl Header {
 /// Appends the header of a message in one frame that is not compressed and shorter than 64 KiB, in
 /// pieces of fixed size.
 #[inline]
-pub(crate) fn append_plain(
-    opcode: Opcode,
-    len: u16,
-    mask: Option<[u8; 4]>,
-    out: &mut Vec<u8>,
-) {
+pub(crate) fn append_plain(opcode: Opcode, len: u16, mask: Option<[u8; 4]>, out: &mut Vec<u8>) {
     let first = opcode.bits() | 0x80;
     let masked = if mask.is_some() { 0x80 } else { 0 };
     match u8::try_from(len) {

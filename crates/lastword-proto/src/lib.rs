@@ -33,6 +33,7 @@ mod decoder;
 mod deflate;
 mod encoder;
 mod event;
+mod exchange;
 pub mod handshake;
 mod header;
 mod keepalive;
@@ -56,6 +57,7 @@ pub use config::{Compression, Config, DeflateConfig, Delivery, OpeningLimits, Un
 pub use connection::{Connection, Leave, SendRefused, Transmit};
 pub use cut::{Cut, FrameCut, MessageCut};
 pub use event::Event;
+pub use exchange::Exchange;
 pub use header::HeaderError;
 pub use keepalive::PingId;
 pub use ledger::{Ledger, Tally};

@@ -19,11 +19,13 @@ pub(crate) enum Timer {
     Closing,
     /// The application takes too long to answer what came before a violation.
     Verdict,
+    /// It may be quiet: what traffic needed is given back.
+    Rest,
 }
 
 impl Timer {
-    const ALL: [Self; 6] =
-        [Self::Closing, Self::Verdict, Self::Write, Self::Pong, Self::Idle, Self::Ping];
+    const ALL: [Self; 7] =
+        [Self::Closing, Self::Verdict, Self::Write, Self::Pong, Self::Idle, Self::Ping, Self::Rest];
 
     /// What a record calls it.
     pub(crate) const fn name(self) -> &'static str {
@@ -34,6 +36,7 @@ impl Timer {
             Self::Write => "write",
             Self::Closing => "closing",
             Self::Verdict => "verdict",
+            Self::Rest => "rest",
         }
     }
 }
@@ -46,6 +49,7 @@ pub(crate) struct Timers {
     write: Option<Instant>,
     closing: Option<Instant>,
     verdict: Option<Instant>,
+    rest: Option<Instant>,
 }
 
 impl Timers {
@@ -67,6 +71,7 @@ impl Timers {
             Timer::Write => self.write,
             Timer::Closing => self.closing,
             Timer::Verdict => self.verdict,
+            Timer::Rest => self.rest,
         }
     }
 
@@ -100,6 +105,7 @@ impl Timers {
             Timer::Write => &mut self.write,
             Timer::Closing => &mut self.closing,
             Timer::Verdict => &mut self.verdict,
+            Timer::Rest => &mut self.rest,
         }
     }
 }

@@ -58,7 +58,7 @@ fn the_request_of_the_rfc_is_answered_with_its_101() {
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
     );
-    assert_eq!(agreement.request.uri(), "/chat?x=1");
+    assert_eq!(agreement.exchange.request().uri(), "/chat?x=1");
     assert_eq!(agreement.deflate, None);
     assert!(agreement.leftover.is_empty());
 }

@@ -3,10 +3,11 @@
 mod support;
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use lastword_proto::{
-    Agreement, Config, Connection, ContextTakeover, DeflateAgreement, DeflateDirection, Event, Role,
+    Agreement, Compression, Config, Connection, ContextTakeover, DeflateAgreement,
+    DeflateDirection, Event, Role, Transmit,
 };
 use peak_alloc::PeakAlloc;
 use support::{Driven, frame};
@@ -128,4 +129,60 @@ fn what_was_sent_gives_its_memory_back_and_so_does_the_end() {
         assert!(freed < NOISE, "{freed} bytes");
     });
     assert!(left < NOISE, "{left} bytes");
+}
+
+fn carry(from: &mut Connection, to: &mut Connection, now: Instant) {
+    while let Transmit::Bytes(lent) = from.poll_transmit() {
+        let mut wire = lent.to_vec();
+        from.wrote(wire.len(), now);
+        to.receive(&mut wire, now);
+    }
+    while to.poll_event().is_some() {}
+}
+
+/// Sends and receives a burst of messages, then lets the connection be quiet for a while.
+fn traffic_and_rest(connection: &mut Connection, peer: &mut Connection, size: usize) {
+    let now = Instant::now();
+    for _ in 0..50 {
+        connection.send(vec![b'x'; size].into(), Compression::Auto).unwrap();
+        peer.send(vec![b'y'; size].into(), Compression::Auto).unwrap();
+    }
+    for _ in 0..1000 {
+        carry(connection, peer, now);
+        carry(peer, connection, now);
+    }
+    let later = now + Duration::from_secs(3);
+    connection.handle_timeout(later);
+    peer.handle_timeout(later);
+}
+
+#[test]
+fn after_traffic_and_a_quiet_moment_a_connection_is_as_small_as_before() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let window = |window_bits| {
+        let direction = DeflateDirection { window_bits, takeover: ContextTakeover::Kept };
+        Some(DeflateAgreement { client: direction, server: direction })
+    };
+    // Without compression; with windows of 4 KiB, one each way: only they stay.
+    for (deflate, limit) in [(None, NOISE), (window(12), (8 << 10) + NOISE)] {
+        for size in [10, 1000, 300_000] {
+            let mut peer = Agreement::plain(Role::Client);
+            peer.deflate = deflate;
+            let mut peer =
+                Connection::new(&peer, Arc::new(Config::default()), [7; 32], Instant::now());
+            let (held, ..) = cost(|| {
+                let mut connection = connection(deflate);
+                traffic_and_rest(&mut connection, &mut peer, size);
+                // The peer's own memory is not what is measured.
+                peer = Connection::new(
+                    &Agreement::plain(Role::Client),
+                    Arc::new(Config::default()),
+                    [7; 32],
+                    Instant::now(),
+                );
+                connection
+            });
+            assert!(held < limit, "{held} bytes after messages of {size}");
+        }
+    }
 }

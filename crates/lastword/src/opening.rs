@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use http::{Request, Response};
-use lastword_proto::{Agreement, DeflateAgreement, Role};
+use lastword_proto::{Agreement, DeflateAgreement, Exchange, Role};
 
 use crate::transport::Addresses;
 
@@ -13,10 +13,7 @@ use crate::transport::Addresses;
 pub struct Opening {
     /// Which side we are.
     pub role: Role,
-    /// The request.
-    pub request: Request<()>,
-    /// The response that accepted it.
-    pub response: Response<()>,
+    exchange: Exchange,
     /// The subprotocol that was chosen, if one was.
     pub subprotocol: Option<Box<str>>,
     /// permessage-deflate as agreed on, if it was.
@@ -31,12 +28,22 @@ impl Opening {
     pub(crate) fn new(agreement: Agreement, addresses: Addresses) -> Self {
         Self {
             role: agreement.role,
-            request: agreement.request,
-            response: agreement.response,
+            exchange: agreement.exchange,
             subprotocol: agreement.subprotocol,
             deflate: agreement.deflate,
             local_addr: addresses.local,
             peer_addr: addresses.peer,
         }
+    }
+
+    /// The request. It is kept as it crossed the wire and parsed at each call: keep the result
+    /// where it is needed often.
+    pub fn request(&self) -> Request<()> {
+        self.exchange.request()
+    }
+
+    /// The response that accepted it; parsed at each call, as [`request`](Self::request) is.
+    pub fn response(&self) -> Response<()> {
+        self.exchange.response()
     }
 }

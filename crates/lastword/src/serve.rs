@@ -445,7 +445,9 @@ async fn welcome<F, T>(
     if let Err(error) = stream.set_nodelay(true) {
         return observe(Err(AcceptError::Lost(error)));
     }
-    let (transport, agreement) = match admission.admit(stream).await {
+    // In a box of its own, that goes when the opening is over: the task lives as long as the
+    // connection, and would keep room for it.
+    let (transport, agreement) = match Box::pin(admission.admit(stream)).await {
         Ok(admitted) => admitted,
         Err(error) => {
             tracing::debug!(%peer, %error, "no connection");

@@ -23,6 +23,7 @@ impl Connection {
             return;
         }
         self.last_received = Some(now);
+        self.expect_rest(now);
         // Any byte is a sign of life.
         self.timers.set(Timer::Pong, None);
         let mut input = bytes;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::closing::{Cause, Ending, TimeOut, Told, Witness};
+use crate::closing::{Cause, Ending, State, TimeOut, Told, Witness};
 use crate::cut::{Cut, MessageCut};
 use crate::event::Event;
 use crate::message::Message;
@@ -95,6 +95,7 @@ impl Connection {
                 Timer::Idle => self.idle(now),
                 Timer::Write => self.write_stalled(now),
                 Timer::Verdict => self.execute(now),
+                Timer::Rest => self.rest(now),
                 Timer::Closing => {
                     let limit = self.closing_limit();
                     let told = self.closing.run_out_of_patience(limit, now);
@@ -142,7 +143,7 @@ impl Connection {
             Told::Nothing => {}
             Told::Changed => {
                 // One deadline for all of it: armed when the end begins, never moved.
-                for timer in [Timer::Ping, Timer::Pong, Timer::Idle, Timer::Write, Timer::Verdict] {
+                for timer in TIMERS_OF_LIFE {
                     self.timers.set(timer, None);
                 }
                 let began = self.closing.began_at().unwrap_or(now);
@@ -204,10 +205,30 @@ impl Connection {
         if let Some(at) = limit.and_then(|limit| now.checked_add(limit)) {
             self.timers.set_once(Timer::Pong, at);
         }
-        // A quiet moment, mostly: what traffic had needed is given back.
+    }
+
+    /// There is traffic: some time it will be over.
+    #[inline]
+    pub(super) fn expect_rest(&mut self, now: Instant) {
+        if self.timers.get(Timer::Rest).is_none() && self.closing.state() == State::Open {
+            self.timers.set(Timer::Rest, now.checked_add(QUIET));
+        }
+    }
+
+    /// Gives back what traffic had needed, if there has been none for a while.
+    fn rest(&mut self, now: Instant) {
+        let last = self.last_received.max(self.last_sent);
+        let due = last.and_then(|last| last.checked_add(QUIET)).filter(|&due| due > now);
+        if due.is_some() || !self.events.is_empty() || self.output_waiting() > 0 {
+            // The timer moves once in a while, not with each message.
+            let again = due.or_else(|| now.checked_add(QUIET));
+            return self.timers.set(Timer::Rest, again);
+        }
         self.output.shrink();
-        if self.events.is_empty() {
-            self.events = VecDeque::new();
+        self.encoder.shrink();
+        self.events = VecDeque::new();
+        if let Some(deflate) = &mut self.deflate {
+            deflate.hibernate();
         }
     }
 
@@ -250,3 +271,10 @@ impl Connection {
         self.fail(cause, CloseFrame::truncated(CloseCode::INTERNAL_ERROR, reason), now);
     }
 }
+
+/// What is no longer waited for once the end has begun.
+const TIMERS_OF_LIFE: [Timer; 6] =
+    [Timer::Ping, Timer::Pong, Timer::Idle, Timer::Write, Timer::Verdict, Timer::Rest];
+
+/// After how much silence on both sides a connection gives back what traffic had needed.
+const QUIET: Duration = Duration::from_secs(1);

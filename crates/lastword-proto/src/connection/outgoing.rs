@@ -152,6 +152,7 @@ impl Connection {
         }
         if count > 0 {
             self.last_sent = Some(now);
+            self.expect_rest(now);
         }
         let mut left = count;
         while left > 0 {

@@ -213,3 +213,57 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Either side may sleep between any two messages, and the other never notices.
+    #[test]
+    fn a_codec_that_sleeps_between_messages_is_not_missed(
+        bits in 9_u8..=15,
+        talk in prop::collection::vec((0_usize..9000, any::<bool>(), any::<bool>()), 1..40),
+    ) {
+        let (mut client, mut server) = pair(bits, ContextTakeover::Kept);
+        for (size, client_sleeps, server_sleeps) in talk {
+            let plain = sample(size);
+            let wire = compress(&mut client, &plain);
+            prop_assert_eq!(decompress(&mut server, &wire, LIMIT).unwrap(), plain);
+            if client_sleeps {
+                client.hibernate();
+            }
+            if server_sleeps {
+                server.hibernate();
+            }
+        }
+    }
+}
+
+#[test]
+fn what_was_said_before_a_sleep_still_makes_messages_small() {
+    let (mut client, mut server) = pair(12, ContextTakeover::Kept);
+    let noise =
+        (0..2000_u32).flat_map(|i| i.wrapping_mul(i).wrapping_mul(2_654_435_761).to_le_bytes());
+    let plain = &noise.take(3000).collect::<Vec<_>>();
+    let first = compress(&mut client, plain);
+    decompress(&mut server, &first, LIMIT).unwrap();
+    client.hibernate();
+    server.hibernate();
+    let second = compress(&mut client, plain);
+    assert!(second.len() < 100 && first.len() > 2000, "{} then {}", first.len(), second.len());
+    assert_eq!(&decompress(&mut server, &second, LIMIT).unwrap(), plain);
+}
+
+#[test]
+fn nobody_sleeps_in_the_middle_of_a_message() {
+    let (mut client, mut server) = pair(12, ContextTakeover::Kept);
+    let (mut wire, mut plain) = (Vec::new(), BytesMut::new());
+    for position in [Position::Middle, Position::Last] {
+        wire.clear();
+        client.compress_part(b"the same words in both parts", position, &mut wire);
+        client.hibernate();
+        server.inflate(&wire, &mut plain, LIMIT).unwrap();
+        server.hibernate();
+    }
+    server.finish_message(&mut plain, LIMIT).unwrap();
+    assert_eq!(plain, b"the same words in both parts".repeat(2)[..]);
+}

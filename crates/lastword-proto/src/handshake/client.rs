@@ -32,6 +32,7 @@ use super::negotiate::{self, NegotiationError};
 use super::{asks_for_upgrade, key};
 use crate::agreement::Agreement;
 use crate::config::{Config, DeflateConfig, OpeningLimits};
+use crate::exchange::Exchange;
 use crate::wire::Role;
 
 /// What a client asks for.
@@ -212,12 +213,9 @@ impl Opening {
         }
         let subprotocol = self.check_subprotocol(&headers)?;
         let deflate = negotiate::check_answer(&headers, self.deflate.as_ref())?;
-        let mut response = Response::new(());
-        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-        *response.headers_mut() = headers;
-        let request = std::mem::take(&mut self.request);
+        let exchange = Exchange::new(&self.wire, &self.head.take());
         let subprotocol = subprotocol.map(Into::into);
-        Ok(Agreement { role: Role::Client, subprotocol, deflate, request, response, leftover })
+        Ok(Agreement { role: Role::Client, subprotocol, deflate, exchange, leftover })
     }
 
     fn check_subprotocol(&self, headers: &HeaderMap) -> Result<Option<String>, NegotiationError> {

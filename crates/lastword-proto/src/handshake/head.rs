@@ -1,9 +1,9 @@
 //! The head of an HTTP/1.1 message: found as its bytes come, parsed once, within limits.
 
 use http::HeaderMap;
-use http::header::{HeaderName, HeaderValue};
 
 use crate::config::OpeningLimits;
+use crate::exchange;
 
 /// The bytes of a head, so far.
 #[derive(Debug)]
@@ -81,6 +81,11 @@ impl Head {
         }
         self.check(self.bytes.len())?;
         Ok(None)
+    }
+
+    /// What has come; nothing is left.
+    pub(super) fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.bytes)
     }
 
     /// The bytes behind the head.
@@ -169,13 +174,5 @@ const fn malformed(error: httparse::Error) -> HeadError {
 }
 
 fn header_map(fields: &[httparse::Header<'_>]) -> Result<HeaderMap, HeadError> {
-    let mut headers = HeaderMap::with_capacity(fields.len());
-    for field in fields {
-        let name = HeaderName::from_bytes(field.name.as_bytes())
-            .map_err(|_| HeadError::Malformed("invalid header name"))?;
-        let value = HeaderValue::from_bytes(field.value)
-            .map_err(|_| HeadError::Malformed("invalid header value"))?;
-        headers.try_append(name, value).map_err(|_| HeadError::Malformed("too many headers"))?;
-    }
-    Ok(headers)
+    exchange::header_map(fields).ok_or(HeadError::Malformed("invalid header"))
 }

@@ -23,12 +23,13 @@ use http::header::{
     ALLOW, CONTENT_LENGTH, HOST, HeaderName, ORIGIN, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
     SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
 };
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version};
 
 use super::head::{Head, HeadError};
 use super::{asks_for_upgrade, key, negotiate};
 use crate::agreement::Agreement;
 use crate::config::{Config, OpeningLimits};
+use crate::exchange::Exchange;
 use crate::wire::Role;
 
 /// What a server asks of requests.
@@ -101,6 +102,8 @@ pub enum Step {
 #[derive(Debug)]
 pub struct Offer {
     request: Request<()>,
+    /// The request as it came.
+    head: Vec<u8>,
     leftover: Bytes,
     options: Arc<Options>,
     config: Arc<Config>,
@@ -208,7 +211,8 @@ impl Opening {
         *request.version_mut() = Version::HTTP_11;
         *request.headers_mut() = headers;
         let (options, config) = (Arc::clone(&self.options), Arc::clone(&self.config));
-        Ok(Box::new(Offer { request, leftover, options, config }))
+        let head = self.head.take();
+        Ok(Box::new(Offer { request, head, leftover, options, config }))
     }
 }
 
@@ -291,9 +295,7 @@ impl Offer {
         let deflate = deflate.and_then(|config| negotiate::accept_offer(headers, config));
         let key = headers.get(SEC_WEBSOCKET_KEY).and_then(|key| key.to_str().ok());
 
-        let mut response = Response::new(());
-        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-        let fields = response.headers_mut();
+        let mut fields = HeaderMap::new();
         fields.insert(http::header::UPGRADE, HeaderValue::from_static("websocket"));
         fields.insert(http::header::CONNECTION, HeaderValue::from_static("Upgrade"));
         let accept = HeaderValue::try_from(key::accept_key(key.unwrap_or_default()));
@@ -308,13 +310,12 @@ impl Offer {
             fields.insert(SEC_WEBSOCKET_PROTOCOL, subprotocol);
         }
         fields.extend(self.options.headers.clone());
-        let bytes = encode(StatusCode::SWITCHING_PROTOCOLS, response.headers(), "");
+        let bytes = encode(StatusCode::SWITCHING_PROTOCOLS, &fields, "");
         let agreement = Agreement {
             role: Role::Server,
             subprotocol: subprotocol.map(Into::into),
             deflate,
-            request: self.request,
-            response,
+            exchange: Exchange::new(&self.head, &bytes),
             leftover: self.leftover,
         };
         Ok((bytes, agreement))

@@ -246,11 +246,7 @@ impl Output {
 
     /// The next control frame of meaning that was wholly written.
     pub(crate) fn completed_control(&mut self) -> Option<Meaning> {
-        let meaning = self.control.completed();
-        if meaning.is_none() {
-            self.control.release();
-        }
-        meaning
+        self.control.completed()
     }
 
     /// Forgets all data frames but the rest of one that is partly written; gives the messages that

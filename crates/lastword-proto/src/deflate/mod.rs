@@ -8,12 +8,15 @@
 //! crate in a build can switch it. `cargo bench -p lastword-proto --bench deflate_backend` shows why
 //! it was chosen.
 
+mod window;
+
 use bytes::BytesMut;
 use zlib_rs::{DeflateConfig as Parameters, DeflateFlush, InflateFlush, Method, Status, Strategy};
 
 use crate::agreement::{ContextTakeover, DeflateAgreement, DeflateDirection};
 use crate::config::{Compression, DeflateConfig};
 use crate::wire::Role;
+use window::Window;
 
 pub(crate) struct Deflate {
     outgoing: Outgoing,
@@ -90,6 +93,13 @@ impl Deflate {
         self.incoming.inflate(piece, out, limit)
     }
 
+    /// Nothing is expected for a while: codecs that can be made again from a small window are given
+    /// back.
+    pub(crate) fn hibernate(&mut self) {
+        self.outgoing.hibernate();
+        self.incoming.hibernate();
+    }
+
     /// The message ends here.
     pub(crate) fn finish_message(
         &mut self,
@@ -104,8 +114,56 @@ struct Outgoing {
     parameters: Parameters,
     takeover: ContextTakeover,
     threshold: usize,
-    /// Made for the first message that is compressed.
+    memory: Memory,
+    /// Made for the first message that is compressed, and again after a sleep.
     codec: Option<zlib_rs::Deflate>,
+    /// Whether a message is sent by parts and not finished.
+    in_message: bool,
+}
+
+/// What a stream carries from one message to the next, when its codec sleeps.
+enum Memory {
+    /// Nothing: each message stands alone.
+    None,
+    /// A small window.
+    Window(Window),
+    /// A window that is nearly as large as the codec: that does not sleep.
+    Codec,
+}
+
+impl Memory {
+    const fn new(direction: DeflateDirection) -> Self {
+        match direction.takeover {
+            ContextTakeover::None => Self::None,
+            ContextTakeover::Kept if direction.window_bits <= SMALL_WINDOW => {
+                Self::Window(Window::new(window_bits(direction)))
+            }
+            ContextTakeover::Kept => Self::Codec,
+        }
+    }
+
+    fn push(&mut self, plain: &[u8]) {
+        if let Self::Window(window) = self {
+            window.push(plain);
+        }
+    }
+
+    /// What to wake a codec with.
+    fn dictionary(&mut self) -> &[u8] {
+        match self {
+            Self::Window(window) => window.as_slice(),
+            Self::None | Self::Codec => &[],
+        }
+    }
+}
+
+/// zlib makes windows of 256 bytes twice as large.
+const fn window_bits(direction: DeflateDirection) -> u8 {
+    match direction.window_bits {
+        0..=9 => 9,
+        bits @ 10..=14 => bits,
+        15.. => 15,
+    }
 }
 
 impl Outgoing {
@@ -119,11 +177,18 @@ impl Outgoing {
             level: i32::from(config.level.clamp(1, 9)),
             method: Method::Deflated,
             // Negative: without zlib's own header.
-            window_bits: i32::from(direction.window_bits.clamp(9, 15)).saturating_neg(),
+            window_bits: i32::from(window_bits(direction)).saturating_neg(),
             mem_level: i32::from(config.memory_level.clamp(1, 9)),
             strategy: Strategy::Default,
         };
-        Self { parameters, takeover: direction.takeover, threshold, codec: None }
+        let (takeover, memory) = (direction.takeover, Memory::new(direction));
+        Self { parameters, takeover, threshold, memory, codec: None, in_message: false }
+    }
+
+    fn hibernate(&mut self) {
+        if !self.in_message && !matches!(self.memory, Memory::Codec) {
+            self.codec = None;
+        }
     }
 
     fn compress(
@@ -152,7 +217,8 @@ impl Outgoing {
         if !part.is_empty() {
             self.flush_part(part, out);
         }
-        if position == Position::Middle {
+        self.in_message = position == Position::Middle;
+        if self.in_message {
             return;
         }
         if part.is_empty() {
@@ -169,8 +235,13 @@ impl Outgoing {
 
     /// Appends the compressed form of `part`, to the last bit.
     fn flush_part(&mut self, part: &[u8], out: &mut Vec<u8>) {
-        let codec =
-            self.codec.get_or_insert_with(|| zlib_rs::Deflate::new_with_config(self.parameters));
+        let codec = self.codec.get_or_insert_with(|| {
+            let mut codec = zlib_rs::Deflate::new_with_config(self.parameters);
+            // A new stream takes any dictionary, and an old one does without.
+            let _ = codec.set_dictionary(self.memory.dictionary());
+            codec
+        });
+        self.memory.push(part);
         let mut rest = part;
         let mut step = (part.len() / 2).clamp(64, MAX_STEP);
         loop {
@@ -194,7 +265,9 @@ impl Outgoing {
 
 struct Incoming {
     takeover: ContextTakeover,
-    /// Made for the first compressed message that comes.
+    window_bits: u8,
+    memory: Memory,
+    /// Made for the first compressed message that comes, and again after a sleep.
     codec: Option<Box<zlib_rs::Inflate>>,
     at: Standing,
 }
@@ -211,7 +284,19 @@ enum Standing {
 
 impl Incoming {
     const fn new(direction: DeflateDirection) -> Self {
-        Self { takeover: direction.takeover, codec: None, at: Standing::Start }
+        Self {
+            takeover: direction.takeover,
+            window_bits: window_bits(direction),
+            memory: Memory::new(direction),
+            codec: None,
+            at: Standing::Start,
+        }
+    }
+
+    fn hibernate(&mut self) {
+        if self.at == Standing::Start && !matches!(self.memory, Memory::Codec) {
+            self.codec = None;
+        }
     }
 
     fn inflate(
@@ -247,8 +332,12 @@ impl Incoming {
         out: &mut BytesMut,
         limit: usize,
     ) -> Result<&'a [u8], InflateError> {
-        // A larger window than the sender's reads its stream as well.
-        let codec = self.codec.get_or_insert_with(|| Box::new(zlib_rs::Inflate::new(false, 15)));
+        let codec = self.codec.get_or_insert_with(|| {
+            let mut codec = Box::new(zlib_rs::Inflate::new(false, self.window_bits));
+            // A dictionary that is refused is one that the peer cannot refer to either.
+            let _ = codec.set_dictionary(self.memory.dictionary());
+            codec
+        });
         let mut rest = piece;
         let mut step = piece.len().saturating_mul(2).clamp(256, MAX_STEP);
         loop {
@@ -263,6 +352,7 @@ impl Incoming {
             let read = usize::try_from(codec.total_in().wrapping_sub(read)).unwrap_or(0);
             let written = usize::try_from(codec.total_out().wrapping_sub(written)).unwrap_or(0);
             out.truncate(start.saturating_add(written));
+            self.memory.push(out.get(start..).unwrap_or_default());
             if out.len() > limit {
                 out.truncate(limit);
                 return Err(InflateError::TooBig);
@@ -296,6 +386,9 @@ fn restart(codec: &mut zlib_rs::Inflate, so_far: &BytesMut) {
 
 /// The end of a flush, which does not go over the wire (RFC 7692 section 7.2.1).
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
+
+/// The largest window, in bits, that is kept in place of a sleeping codec.
+const SMALL_WINDOW: u8 = 12;
 
 /// Below this, messages that are compressed alone do not get smaller.
 const WORTH_ALONE: usize = 512;
