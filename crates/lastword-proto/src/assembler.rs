@@ -4,7 +4,8 @@
 //! bytes come, never by what a header claims. Checks text as it comes, so that a bad byte is
 //! refused when it is there. Knows nothing of control frames, of sending or of time.
 
-use bytes::{Bytes, BytesMut};
+use bytes::buf::Limit;
+use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::config::{Config, Delivery};
 use crate::decoder::Data;
@@ -130,8 +131,38 @@ impl Assembler {
                     InflateError::Broken => Violation::BrokenDeflate,
                 })?;
             }
-            _ => append(&mut message.buffer, piece.payload, message.announced),
+            _ => {
+                grow(&mut message.buffer, piece.payload.len(), message.announced);
+                message.buffer.extend_from_slice(piece.payload);
+            }
         }
+        self.judge(last, config)
+    }
+
+    /// Where the next `missing` bytes of the message may be read to, past this room; `None` if they
+    /// are needed elsewhere first.
+    pub(crate) fn target(&mut self, missing: usize) -> Option<Limit<&mut BytesMut>> {
+        let message = self.partial.as_deref_mut().filter(|message| !message.compressed)?;
+        grow(&mut message.buffer, 1, message.announced);
+        let room = message.buffer.capacity().saturating_sub(message.buffer.len());
+        Some((&mut message.buffer).limit(room.min(missing)))
+    }
+
+    /// The last `count` bytes that were read to the target.
+    pub(crate) fn arrived(&mut self, count: usize) -> &mut [u8] {
+        let Some(message) = self.partial.as_deref_mut() else { return &mut [] };
+        let start = message.buffer.len().saturating_sub(count);
+        message.buffer.get_mut(start..).unwrap_or_default()
+    }
+
+    /// Judges what has come of the message since the last time, and hands it out if it is time.
+    pub(crate) fn judge(
+        &mut self,
+        last: bool,
+        config: &Config,
+    ) -> Result<Option<Assembled>, Violation> {
+        let Self { partial } = self;
+        let Some(message) = partial.as_deref_mut() else { return Err(Violation::LoneContinuation) };
         if message.kind == Kind::Text {
             let new = message.buffer.get(message.checked..).unwrap_or_default();
             message.utf8.push(new).map_err(not_utf8)?;
@@ -205,16 +236,16 @@ fn check_size(size: u64, config: &Config) -> Result<(), Violation> {
     if size > limit as u64 { Err(Violation::MessageTooBig { size, limit }) } else { Ok(()) }
 }
 
-/// Appends `bytes`, growing with what has come: by doubling, and not past what was announced.
-fn append(buffer: &mut BytesMut, bytes: &[u8], announced: u64) {
-    let needed = buffer.len().saturating_add(bytes.len());
+/// Makes room for `more` bytes, growing with what has come: by doubling, and not past what was
+/// announced.
+fn grow(buffer: &mut BytesMut, more: usize, announced: u64) {
+    let needed = buffer.len().saturating_add(more);
     if needed > buffer.capacity() {
         let doubled = buffer.capacity().saturating_mul(2).max(FIRST_GROWTH);
         let announced = usize::try_from(announced).unwrap_or(usize::MAX);
         let target = doubled.min(announced).max(needed);
         buffer.reserve(target.saturating_sub(buffer.len()));
     }
-    buffer.extend_from_slice(bytes);
 }
 
 /// Freezes a finished buffer; one that is mostly spare room is copied to its size.

@@ -118,6 +118,24 @@ impl Decoder {
         self.stashed == 0 && matches!(self.reading, Reading::Header)
     }
 
+    /// How many bytes of payload are missing from the data frame in progress; 0 if there is none.
+    #[inline]
+    pub(crate) const fn missing(&self) -> u64 {
+        match self.reading {
+            Reading::Data { header, done } => header.len.saturating_sub(done),
+            Reading::Header | Reading::Control { .. } => 0,
+        }
+    }
+
+    /// The next bytes of the data frame in progress, read past this room: unmasked in place. Gives
+    /// the frame's header, and whether this completes it.
+    pub(crate) fn pass(&mut self, payload: &mut [u8]) -> Option<(Header, bool)> {
+        let Reading::Data { header, done } = self.reading else { return None };
+        let mut input = payload;
+        let data = self.read_data(header, done, &mut input);
+        Some((header, data.is_last))
+    }
+
     /// Where the frame in progress stands; `None` between frames.
     pub(crate) fn cut(&self) -> Option<FrameCut> {
         match self.reading {

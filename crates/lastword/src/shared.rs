@@ -5,7 +5,8 @@
 //! ended are questions to the core.
 
 use std::cell::RefCell;
-use std::pin::Pin;
+use std::future::Future;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
@@ -14,7 +15,7 @@ use lastword_proto::{
     Agreement, Config, Connection, Delivery, Ending, Event, Message, Operation, OurSide, Transmit,
     TransportError,
 };
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
 use crate::error::Ended;
@@ -380,21 +381,35 @@ impl Inner {
         if !connection.wants_read() || !wakes.readable.swap(false, Ordering::AcqRel) {
             return Progress::Blocked;
         }
-        SCRATCH.with(|scratch| {
-            let mut scratch = scratch.borrow_mut();
-            let mut buffer = ReadBuf::new(&mut scratch);
-            let mut cx = Context::from_waker(waker);
-            match Pin::new(transport).poll_read(&mut cx, &mut buffer) {
-                Poll::Pending => return Progress::Blocked,
-                Poll::Ready(Ok(())) if buffer.filled().is_empty() => connection.receive_eof(now()),
-                Poll::Ready(Ok(())) => connection.receive(buffer.filled_mut(), now()),
-                Poll::Ready(Err(error)) => {
-                    connection.transport_error(TransportError::new(Operation::Read, &error), now());
-                }
+        let mut cx = Context::from_waker(waker);
+        let read = match connection.read_target() {
+            Some(mut target) => {
+                let read = pin!(transport.read_buf(&mut target)).poll(&mut cx);
+                read.map_ok(|count| {
+                    connection.received(count, now());
+                    count
+                })
             }
-            wakes.readable.store(true, Ordering::Relaxed);
-            if connection.ending().is_some() { Progress::Blocked } else { Progress::Made }
-        })
+            None => SCRATCH.with(|scratch| {
+                let mut scratch = scratch.borrow_mut();
+                let mut buffer = ReadBuf::new(&mut scratch);
+                let read = Pin::new(transport).poll_read(&mut cx, &mut buffer);
+                read.map_ok(|()| {
+                    connection.receive(buffer.filled_mut(), now());
+                    buffer.filled().len()
+                })
+            }),
+        };
+        match read {
+            Poll::Pending => return Progress::Blocked,
+            Poll::Ready(Ok(0)) => connection.receive_eof(now()),
+            Poll::Ready(Ok(_)) => {}
+            Poll::Ready(Err(error)) => {
+                connection.transport_error(TransportError::new(Operation::Read, &error), now());
+            }
+        }
+        wakes.readable.store(true, Ordering::Relaxed);
+        if connection.ending().is_some() { Progress::Blocked } else { Progress::Made }
     }
 
     /// Writes all that the core lends and the transport takes.

@@ -2,8 +2,12 @@
 
 use std::time::Instant;
 
+use bytes::BytesMut;
+use bytes::buf::Limit;
+
 use crate::assembler::Assembled;
 use crate::closing::{Cause, State, Told, TransportError};
+use crate::config::Delivery;
 use crate::decoder::{Control, Data, Piece};
 use crate::event::Event;
 use crate::ledger::Tally;
@@ -22,10 +26,7 @@ impl Connection {
         if bytes.is_empty() || self.ending.is_some() {
             return;
         }
-        self.last_received = Some(now);
-        self.expect_rest(now);
-        // Any byte is a sign of life.
-        self.timers.set(Timer::Pong, None);
+        self.sign_of_life(now);
         let mut input = bytes;
         while self.reads_frames() {
             if self.takes_whole() {
@@ -39,6 +40,48 @@ impl Connection {
             }
         }
         self.discard(input.len(), now);
+    }
+
+    /// In the middle of a large frame: the memory in which its message is being put together, as far
+    /// as the frame goes. A driver that can reads straight into it and tells
+    /// [`received`](Self::received), which saves a copy; one that cannot reads to memory of its own
+    /// and calls [`receive`](Self::receive). `None` where only that is possible.
+    #[inline]
+    pub fn read_target(&mut self) -> Option<Limit<&mut BytesMut>> {
+        let missing = self.decoder.missing();
+        if missing < LARGE || !self.reads_frames() || self.record.is_some() {
+            return None;
+        }
+        let by_parts = self.config.delivery == Delivery::Parts;
+        if by_parts || self.reader != Reader::Listening {
+            return None;
+        }
+        self.assembler.target(usize::try_from(missing).unwrap_or(usize::MAX))
+    }
+
+    /// `count` bytes were read to the [`read_target`](Self::read_target). 0 changes nothing: the end
+    /// of the stream is told with [`receive_eof`](Self::receive_eof).
+    pub fn received(&mut self, count: usize, now: Instant) {
+        if count == 0 {
+            return;
+        }
+        self.sign_of_life(now);
+        let Some((header, complete)) = self.decoder.pass(self.assembler.arrived(count)) else {
+            return;
+        };
+        match self.assembler.judge(complete && header.fin, &self.config) {
+            Ok(None) => {}
+            Ok(Some(assembled)) => self.deliver(assembled, now),
+            Err(violation) => self.violated(violation, now),
+        }
+    }
+
+    /// Any byte is one.
+    #[inline]
+    fn sign_of_life(&mut self, now: Instant) {
+        self.last_received = Some(now);
+        self.expect_rest(now);
+        self.timers.set(Timer::Pong, None);
     }
 
     /// The peer ended its stream.
@@ -249,6 +292,9 @@ impl Connection {
         }
     }
 }
+
+/// From how many missing bytes on a frame's payload is read straight to where it belongs.
+const LARGE: u64 = 32 << 10;
 
 /// What messages cost that wait for the application.
 fn cost(messages: Tally) -> usize {
