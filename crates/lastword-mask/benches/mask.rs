@@ -20,8 +20,6 @@ const WORKS: &[(&str, Mask)] = &[
     ("nothing", |_, _, _, _, _| {}),
     ("bytewise", |key, offset, _, place, _| bytewise(key, offset, place)),
     ("apply", |key, offset, _, place, _| lastword_mask::apply(key, offset, place)),
-    ("copy, bare", |_, _, source, place, _| place.copy_from_slice(source)),
-    ("copy", |key, offset, source, place, _| lastword_mask::copy(key, offset, source, place)),
     ("append, bare", |_, _, source, _, vec| vec.extend_from_slice(source)),
     ("append", |key, offset, source, _, vec| lastword_mask::append(key, offset, source, vec)),
 ];

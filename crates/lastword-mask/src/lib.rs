@@ -5,7 +5,13 @@
 //!
 //! Uses `std` for one thing: only `std` can ask the processor at run time what it knows.
 
+mod fresh;
 mod wide;
+
+use std::mem::MaybeUninit;
+
+/// A byte of memory that nothing was written to yet.
+type Room = MaybeUninit<u8>;
 
 /// XORs `payload` in place with `key`, as if `payload[0]` stood at position `offset` of its frame.
 ///
@@ -24,24 +30,7 @@ pub fn apply(key: [u8; 4], offset: usize, payload: &mut [u8]) {
     apply_pattern(Pattern::starting_at(key, offset), payload);
 }
 
-/// Writes `source` to `target`, masked as [`apply`] would: copy and mask in one pass.
-///
-/// # Panics
-///
-/// When the two differ in length, as [`slice::copy_from_slice`] does.
-///
-/// ```
-/// let mut scratch = [0; 16];
-/// lastword_mask::copy([0x37, 0xfa, 0x21, 0x3d], 0, b"Hello", &mut scratch[..5]);
-/// assert_eq!(scratch[..5], [0x7f, 0x9f, 0x4d, 0x51, 0x58]);
-/// ```
-#[inline]
-pub fn copy(key: [u8; 4], offset: usize, source: &[u8], target: &mut [u8]) {
-    assert_eq!(source.len(), target.len(), "a masked copy is as long as its source");
-    copy_pattern(Pattern::starting_at(key, offset), source, target);
-}
-
-/// Appends `source` to `target`, masked as [`apply`] would.
+/// Appends `source` to `target`, masked as [`apply`] would: copy and mask in one pass.
 ///
 /// ```
 /// let mut frame = vec![0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d];
@@ -50,13 +39,8 @@ pub fn copy(key: [u8; 4], offset: usize, source: &[u8], target: &mut [u8]) {
 /// ```
 #[inline]
 pub fn append(key: [u8; 4], offset: usize, source: &[u8], target: &mut Vec<u8>) {
-    let start = target.len();
-    if source.len() <= BLOCK {
-        target.extend_from_slice(source);
-        apply(key, offset, &mut target[start..]);
-    } else {
-        append_blocks(Pattern::starting_at(key, offset), source, target);
-    }
+    let pattern = Pattern::starting_at(key, offset);
+    fresh::append(source.len(), target, |room| copy_pattern(pattern, source, room));
 }
 
 /// The key as it meets the bytes: its first byte is for the first byte of the payload.
@@ -88,6 +72,7 @@ impl Pattern {
         (u64::from_le_bytes(bytes) ^ twice).to_le_bytes()
     }
 
+    /// For copies, where the compiler would take one number of 16 bytes apart.
     #[inline]
     fn mask_twice_8(self, mut bytes: [u8; 16]) -> [u8; 16] {
         for eight in bytes.as_chunks_mut().0 {
@@ -106,9 +91,6 @@ impl Pattern {
 /// From this many bytes the processor is asked for wide registers; below, asking costs more than
 /// they save (`cargo bench -p lastword-mask` shows both).
 const WIDE: usize = 256;
-
-/// Large appends go in blocks, so that each is masked while it is still in the nearest cache.
-const BLOCK: usize = 4096;
 
 #[inline]
 fn apply_pattern(pattern: Pattern, payload: &mut [u8]) {
@@ -146,34 +128,73 @@ fn apply_narrow(pattern: Pattern, payload: &mut [u8]) {
     }
 }
 
-/// Fused, and nowhere wide: a copy waits for its stores, not for its XORs.
-fn copy_pattern(pattern: Pattern, source: &[u8], target: &mut [u8]) {
+/// Fills `room`, which is as long as `source`.
+#[inline]
+fn copy_pattern(pattern: Pattern, source: &[u8], room: &mut [Room]) {
+    if source.len() < WIDE {
+        copy_narrow(pattern, source, room);
+    } else {
+        copy_long(pattern, source, room);
+    }
+}
+
+/// Out of line, as `apply_long` is.
+#[inline(never)]
+fn copy_long(pattern: Pattern, source: &[u8], room: &mut [Room]) {
+    if !wide::copy(pattern, source, room) {
+        copy_narrow(pattern, source, room);
+    }
+}
+
+/// Overlaps as `apply_narrow` does. Leaves nothing out: `fresh` counts on it.
+#[inline]
+fn copy_narrow(pattern: Pattern, source: &[u8], room: &mut [Room]) {
     let to_end = pattern.after(source.len());
     if let Some(&last) = source.last_chunk() {
-        for (from, to) in source.as_chunks().0.iter().zip(target.as_chunks_mut().0) {
-            *to = pattern.mask_twice_8(*from);
+        let (runs, rest) = source.as_chunks::<64>();
+        let (places, room_of_rest) = room.as_chunks_mut::<64>();
+        for (from, to) in runs.iter().zip(places) {
+            copy_chunks(pattern, from, to);
         }
-        write_last(target, to_end.mask_twice_8(last));
+        copy_chunks(pattern, rest, room_of_rest);
+        fill_last(room, to_end.mask_twice_8(last));
     } else if let (Some(&first), Some(&last)) = (source.first_chunk(), source.last_chunk()) {
-        write_first(target, pattern.mask_8(first));
-        write_last(target, to_end.mask_8(last));
+        fill_first(room, pattern.mask_8(first));
+        fill_last(room, to_end.mask_8(last));
     } else if let (Some(&first), Some(&last)) = (source.first_chunk(), source.last_chunk()) {
-        write_first(target, pattern.mask_4(first));
-        write_last(target, to_end.mask_4(last));
+        fill_first(room, pattern.mask_4(first));
+        fill_last(room, to_end.mask_4(last));
     } else {
-        for ((from, to), key) in source.iter().zip(target).zip(pattern.0.to_le_bytes()) {
-            *to = from ^ key;
+        for ((from, to), key) in source.iter().zip(room).zip(pattern.0.to_le_bytes()) {
+            to.write(from ^ key);
         }
     }
 }
 
-#[inline(never)]
-fn append_blocks(pattern: Pattern, source: &[u8], target: &mut Vec<u8>) {
-    target.reserve(source.len());
-    for block in source.chunks(BLOCK) {
-        let start = target.len();
-        target.extend_from_slice(block);
-        apply_pattern(pattern, &mut target[start..]);
+/// Whole chunks only.
+#[inline(always)]
+fn copy_chunks(pattern: Pattern, source: &[u8], room: &mut [Room]) {
+    for (from, to) in source.as_chunks().0.iter().zip(room.as_chunks_mut().0) {
+        fill(to, pattern.mask_twice_8(*from));
+    }
+}
+
+#[inline]
+fn fill<const N: usize>(room: &mut [Room; N], chunk: [u8; N]) {
+    room.write_copy_of_slice(&chunk);
+}
+
+#[inline]
+fn fill_first<const N: usize>(room: &mut [Room], chunk: [u8; N]) {
+    if let Some(first) = room.first_chunk_mut() {
+        fill(first, chunk);
+    }
+}
+
+#[inline]
+fn fill_last<const N: usize>(room: &mut [Room], chunk: [u8; N]) {
+    if let Some(last) = room.last_chunk_mut() {
+        fill(last, chunk);
     }
 }
 

@@ -1,9 +1,9 @@
-//! Masking with 32-byte registers where the processor has them: the one room for `unsafe`.
+//! Masking with 32-byte registers where the processor has them.
 //!
 //! The code itself is safe and names no intrinsic. What needs a promise is the call: a function
 //! compiled for AVX2 may run only where AVX2 is.
 
-use crate::Pattern;
+use crate::{Pattern, Room};
 
 /// Masks `payload` if the processor has wide registers; else leaves it alone and returns `false`.
 #[cfg(target_arch = "x86_64")]
@@ -20,6 +20,30 @@ pub(crate) fn apply(pattern: Pattern, payload: &mut [u8]) -> bool {
         }
     }
     wide
+}
+
+/// Fills `room` with `source`, masked, if the processor has wide registers; else leaves it alone and
+/// returns `false`.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[must_use]
+pub(crate) fn copy(pattern: Pattern, source: &[u8], room: &mut [Room]) -> bool {
+    let wide = std::arch::is_x86_feature_detected!("avx2");
+    if wide {
+        // SAFETY: as for `apply`.
+        #[expect(unsafe_code, reason = "at 16 KiB 1,490 instructions, as many as masking in place")]
+        unsafe {
+            copy_avx2(pattern, source, room);
+        }
+    }
+    wide
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+#[inline]
+#[must_use]
+pub(crate) fn copy(_: Pattern, _: &[u8], _: &mut [Room]) -> bool {
+    false
 }
 
 #[cfg(not(target_arch = "x86_64"))]
@@ -39,4 +63,18 @@ fn apply_avx2(pattern: Pattern, payload: &mut [u8]) {
     }
     // A run is a multiple of four bytes long, so the pattern stays as it is.
     crate::apply_narrow(pattern, rest);
+}
+
+/// Its safe twin is `copy_narrow`.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn copy_avx2(pattern: Pattern, source: &[u8], room: &mut [Room]) {
+    let (runs, rest) = source.as_chunks::<128>();
+    let (places, room) = room.as_chunks_mut::<128>();
+    for (from, to) in runs.iter().zip(places) {
+        for (from, to) in from.as_chunks().0.iter().zip(to.as_chunks_mut().0) {
+            crate::fill(to, pattern.mask_8(*from));
+        }
+    }
+    crate::copy_narrow(pattern, rest, room);
 }
