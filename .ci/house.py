@@ -14,10 +14,10 @@ PROTO = [
     ["cut", "header", "agreement"],
     ["config", "timers", "masks"],
     ["violation", "ledger", "record", "handshake", "deflate"],
-    ["keepalive", "decoder"],
+    ["keepalive", "decoder", "burst"],
     ["control", "closing"],
     ["output", "assembler", "event", "whole"],
-    ["encoder"],
+    ["encoder", "inbox"],
     ["connection"],
     ["lib"],
 ]

@@ -20,20 +20,21 @@ pub struct Tally {
 
 impl Tally {
     pub(crate) const fn add(&mut self, bytes: usize) {
-        self.messages = self.messages.saturating_add(1);
-        self.bytes = self.bytes.saturating_add(bytes as u64);
+        // Nobody lives to see 2^64 bytes.
+        self.messages = self.messages.wrapping_add(1);
+        self.bytes = self.bytes.wrapping_add(bytes as u64);
     }
 
     /// A part of a message: its bytes, and the message itself with its last part.
     pub(crate) const fn add_part(&mut self, bytes: usize, last: bool) {
-        self.messages = self.messages.saturating_add(last as u64);
-        self.bytes = self.bytes.saturating_add(bytes as u64);
+        self.messages = self.messages.wrapping_add(last as u64);
+        self.bytes = self.bytes.wrapping_add(bytes as u64);
     }
 
     pub(crate) const fn plus(self, other: Self) -> Self {
         Self {
-            messages: self.messages.saturating_add(other.messages),
-            bytes: self.bytes.saturating_add(other.bytes),
+            messages: self.messages.wrapping_add(other.messages),
+            bytes: self.bytes.wrapping_add(other.bytes),
         }
     }
 
@@ -86,11 +87,10 @@ impl Account {
         self.accepted.bytes = self.accepted.bytes.saturating_add(bytes as u64);
     }
 
-    /// A message, or a part of one, that was ready for the application is no longer wanted.
-    pub(crate) const fn discard_delivered(&mut self, bytes: usize, last: bool) {
-        self.delivered.messages = self.delivered.messages.saturating_sub(last as u64);
-        self.delivered.bytes = self.delivered.bytes.saturating_sub(bytes as u64);
-        self.discarded.add_part(bytes, last);
+    /// Of what was ready for the application, this is no longer wanted.
+    pub(crate) const fn discard_delivered(&mut self, unwanted: Tally) {
+        self.delivered = self.delivered.minus(unwanted);
+        self.discarded = self.discarded.plus(unwanted);
     }
 
     /// The operating system took the last byte of `message`.

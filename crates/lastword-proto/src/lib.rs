@@ -24,6 +24,7 @@
 
 mod agreement;
 mod assembler;
+mod burst;
 mod closing;
 mod config;
 mod connection;
@@ -36,6 +37,7 @@ mod event;
 mod exchange;
 pub mod handshake;
 mod header;
+mod inbox;
 mod keepalive;
 mod ledger;
 mod masks;
@@ -49,6 +51,7 @@ mod whole;
 mod wire;
 
 pub use agreement::{Agreement, ContextTakeover, DeflateAgreement, DeflateDirection};
+pub use burst::Burst;
 pub use closing::{
     Cause, Ending, First, Loss, Operation, OsError, OurSide, PeerSide, TimeOut, Transport,
     TransportError,

@@ -7,13 +7,13 @@
 use std::cell::RefCell;
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
 use lastword_proto::{
-    Agreement, Config, Connection, Delivery, Ending, Event, Message, Operation, OurSide, Transmit,
-    TransportError,
+    Agreement, Burst, Config, Connection, Delivery, Ending, Event, Message, Operation, OurSide,
+    Transmit, TransportError,
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
@@ -32,6 +32,8 @@ pub(crate) struct Shared {
     /// Set while the task of the pump is at work and will write what was accepted before it rests:
     /// a send needs not wake it.
     pub(crate) attended: AtomicBool,
+    /// Whether the receiver has messages in its hand that the application has not asked for yet.
+    pub(crate) holding: AtomicBool,
     /// Who takes note when the last handle goes away: the server (which knows how its handler
     /// ended), or the pump.
     pub(crate) keeper: Keeper,
@@ -120,7 +122,7 @@ impl Wakes {
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock()
     }
 }
 
@@ -184,6 +186,7 @@ impl Shared {
             wakes,
             changed: Notify::new(),
             attended: AtomicBool::new(false),
+            holding: AtomicBool::new(false),
             keeper,
             abandoned: AtomicBool::new(false),
             opening: Opening::new(agreement, addresses),
@@ -191,9 +194,8 @@ impl Shared {
         })
     }
 
-    /// A panic elsewhere leaves the core whole: its calls are total, and none is half made.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock()
     }
 
     /// Whether the last handle has gone away since this was last asked.
@@ -205,14 +207,21 @@ impl Shared {
         self.span.in_scope(work)
     }
 
-    /// The next message for the application, `None` at a clean end; reads when none waits.
-    #[inline]
+    /// The next message for the application, `None` at a clean end; reads when none waits. Those
+    /// that came side by side with it go to `burst`.
+    #[inline(never)]
     pub(crate) fn poll_message(
         &self,
+        burst: &mut Burst,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Message>, Ended>> {
         let mut inner = self.lock();
         loop {
+            if let Some(more) = inner.connection.poll_burst() {
+                *burst = more;
+                self.holding.store(true, Ordering::Relaxed);
+                return Poll::Ready(Ok(burst.next()));
+            }
             match inner.connection.poll_event() {
                 Some(Event::Message(message)) => return Poll::Ready(Ok(Some(message))),
                 Some(_) => continue,
@@ -269,6 +278,27 @@ impl Shared {
         }
         inner.armed = inner.connection.poll_timeout();
         Turn::Wait(inner.armed)
+    }
+
+    /// Whether what is accepted now may wait for more.
+    pub(crate) fn writing(&self, inner: &Inner) -> Writing {
+        let may_wait = self.is_working_off(inner) && inner.connection.has_room();
+        if may_wait { Writing::Corked } else { Writing::Now }
+    }
+
+    /// Whether received messages are being worked off, whose answers leave together, or a batch is
+    /// open.
+    #[inline]
+    pub(crate) fn is_working_off(&self, inner: &Inner) -> bool {
+        inner.connection.has_events() || self.holding.load(Ordering::Relaxed) || inner.batches > 0
+    }
+
+    /// Whether there is room to send; writes what was held back, if that is what takes it up.
+    pub(crate) fn makes_room(&self, inner: &mut Inner) -> bool {
+        if !inner.connection.has_room() {
+            self.after_request(inner, Writing::Now);
+        }
+        inner.connection.has_room()
     }
 
     /// After the application asked for something: writes it now, or leaves it to whoever will.
@@ -366,13 +396,6 @@ enum Progress {
 }
 
 impl Inner {
-    /// Whether what is accepted now may wait for more: while received messages are being worked
-    /// off, their answers leave together.
-    pub(crate) fn writing(&self) -> Writing {
-        let working_off = self.connection.has_events() && self.connection.has_room();
-        if working_off || self.batches > 0 { Writing::Corked } else { Writing::Now }
-    }
-
     /// Reads once, if the core wants it: as much as is there, up to the size of the scratch.
     fn read(&mut self) -> Progress {
         let Self { connection, transport: Some(transport), waker, wakes, .. } = self else {

@@ -5,9 +5,10 @@
 
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use lastword_proto::{CloseCode, CloseFrame, Compression, Ending, Ledger, Message, PingId};
+use lastword_proto::{Burst, CloseCode, CloseFrame, Compression, Ending, Ledger, Message, PingId};
 
 use crate::error::{Ended, SendError};
 use crate::opening::Opening;
@@ -62,6 +63,8 @@ pub struct Sender {
 #[derive(Debug)]
 pub struct Receiver {
     alive: Arc<Alive>,
+    /// Messages that are fetched already: they cost no lock each.
+    burst: Burst,
 }
 
 /// Shared by the handles of a connection; the last one to go takes it along.
@@ -70,7 +73,8 @@ struct Alive(Arc<Shared>);
 impl WebSocket {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         let alive = Arc::new(Alive(shared));
-        Self { sender: Sender { alive: Arc::clone(&alive) }, receiver: Receiver { alive } }
+        let receiver = Receiver { alive: Arc::clone(&alive), burst: Burst::default() };
+        Self { sender: Sender { alive }, receiver }
     }
 
     /// The next message; `None` when the connection has ended cleanly.
@@ -360,11 +364,14 @@ impl Sender {
     /// The short way, that nearly all messages take.
     #[inline(always)]
     fn offer_small(&self, message: &Message) -> bool {
-        let mut inner = self.shared().lock();
+        let shared = self.shared();
+        let mut inner = shared.lock();
         let accepted = inner.connection.send_small(message);
         if accepted {
-            let writing = inner.writing();
-            self.shared().after_request(&mut inner, writing);
+            // There was room before; if there is none now, the next one writes first.
+            let writing =
+                if shared.is_working_off(&inner) { Writing::Corked } else { Writing::Now };
+            shared.after_request(&mut inner, writing);
         }
         accepted
     }
@@ -372,7 +379,7 @@ impl Sender {
     #[inline(never)]
     fn offer(&self, message: Message) -> Result<(), SendError> {
         let mut inner = self.shared().lock();
-        if !inner.connection.has_room() && inner.connection.is_open() {
+        if inner.connection.is_open() && !self.shared().makes_room(&mut inner) {
             inner.crowded = true;
             return Err(SendError::Full(message));
         }
@@ -383,7 +390,7 @@ impl Sender {
     async fn send_when_room(&self, message: Message) -> Result<(), SendError> {
         let mut message = Some(message);
         self.wait(|inner| {
-            if !inner.connection.has_room() && inner.connection.is_open() {
+            if inner.connection.is_open() && !self.shared().makes_room(inner) {
                 inner.crowded = true;
                 return None;
             }
@@ -395,7 +402,7 @@ impl Sender {
     fn accept(&self, inner: &mut Inner, message: Message) -> Result<(), SendError> {
         match inner.connection.send(message, Compression::Auto) {
             Ok(()) => {
-                let writing = inner.writing();
+                let writing = self.shared().writing(inner);
                 self.shared().after_request(inner, writing);
                 Ok(())
             }
@@ -452,18 +459,34 @@ impl Receiver {
     pub fn recv(
         &mut self,
     ) -> impl Future<Output = Result<Option<Message>, Ended>> + Send + use<'_> {
-        poll_fn(|cx| self.alive.0.poll_message(cx))
+        poll_fn(|cx| self.poll_message(cx))
     }
 
     /// What both sides said in the opening.
     pub fn opening(&self) -> &Opening {
         &self.alive.0.opening
     }
+
+    #[inline]
+    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Ended>> {
+        let Self { alive, burst } = self;
+        match burst.next() {
+            Some(message) => {
+                if burst.is_empty() {
+                    alive.0.holding.store(false, Ordering::Relaxed);
+                }
+                Poll::Ready(Ok(Some(message)))
+            }
+            None => alive.0.poll_message(burst, cx),
+        }
+    }
 }
 
 impl Drop for Receiver {
     fn drop(&mut self) {
         let mut inner = self.alive.0.lock();
+        self.alive.0.holding.store(false, Ordering::Relaxed);
+        inner.connection.discard_burst(&self.burst);
         inner.connection.stop_delivery();
         // Reading may have been paused for a reader that is gone now.
         self.alive.0.after_request(&mut inner, Writing::Corked);
@@ -520,7 +543,7 @@ impl Drop for Batch<'_> {
         let shared = self.sender.shared();
         let mut inner = shared.lock();
         inner.batches = inner.batches.saturating_sub(1);
-        let writing = inner.writing();
+        let writing = shared.writing(&inner);
         shared.after_request(&mut inner, writing);
     }
 }

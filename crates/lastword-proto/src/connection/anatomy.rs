@@ -32,8 +32,7 @@ impl fmt::Debug for Anatomy<'_> {
             account,
             timers,
             closing,
-            events,
-            inbound,
+            inbox,
             reader,
             last_received,
             last_sent,
@@ -48,7 +47,7 @@ impl fmt::Debug for Anatomy<'_> {
             record: _,
             ending,
         } = self.0;
-        let fields: [&dyn fmt::Debug; 23] = [
+        let fields: [&dyn fmt::Debug; 22] = [
             role,
             decoder,
             assembler,
@@ -61,8 +60,7 @@ impl fmt::Debug for Anatomy<'_> {
             account,
             timers,
             closing,
-            events,
-            inbound,
+            inbox,
             reader,
             last_received,
             last_sent,

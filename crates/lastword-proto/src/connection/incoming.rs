@@ -14,10 +14,10 @@ use crate::ledger::Tally;
 use crate::record::{Entry, FrameEntry};
 use crate::timers::Timer;
 use crate::violation::Violation;
-use crate::whole;
+use crate::whole::{self, Taken};
 use crate::wire::{CloseCode, CloseFrame, End, Farewell, Opcode};
 
-use super::{Connection, OVERHEAD, Reader};
+use super::{Connection, Reader};
 
 /// What comes in.
 impl Connection {
@@ -108,7 +108,7 @@ impl Connection {
     pub fn wants_read(&self) -> bool {
         match self.closing.state() {
             State::Open | State::Draining => {
-                self.inbound < self.config.receive_buffer || self.reader == Reader::Gone
+                self.inbox.cost() < self.config.receive_buffer || self.reader == Reader::Gone
             }
             // 6: while closing, reading goes on; what nobody fetches never makes a close wait.
             State::Over => false,
@@ -137,15 +137,20 @@ impl Connection {
 
     #[inline]
     fn receive_whole(&mut self, input: &mut &mut [u8], now: Instant) {
-        let Self { events, account, inbound, whole_limit: Some(limit), .. } = self else { return };
-        let mut taken = Tally::default();
-        whole::take(input, self.role.peer(), *limit, |message| {
-            taken.add(message.len());
-            events.push_back(Event::Message(message));
+        let Self { inbox, account, whole_limit: Some(limit), .. } = self else { return };
+        let mut all = Tally::default();
+        whole::take(input, self.role.peer(), *limit, |taken| match taken {
+            Taken::Burst(burst, tally) => {
+                all = all.plus(tally);
+                inbox.push_burst(burst, tally);
+            }
+            Taken::Message(message) => {
+                all.add(message.len());
+                inbox.push(Event::Message(message));
+            }
         });
-        if taken.messages > 0 {
-            account.delivered = account.delivered.plus(taken);
-            *inbound = inbound.saturating_add(cost(taken));
+        if all.messages > 0 {
+            account.delivered = account.delivered.plus(all);
             self.last_message = now;
         }
     }
@@ -179,7 +184,7 @@ impl Connection {
                 (Event::Part(part), bytes, last)
             }
         };
-        let full = self.inbound >= self.config.receive_buffer
+        let full = self.inbox.cost() >= self.config.receive_buffer
             && !matches!(self.closing.state(), State::Open | State::Draining);
         if full || self.reader != Reader::Listening {
             // What is delivered is a beginning of what came: no message has a hole, nor has the
@@ -190,8 +195,7 @@ impl Connection {
             return self.account.discarded.add_part(bytes, last);
         }
         self.account.delivered.add_part(bytes, last);
-        self.inbound = self.inbound.saturating_add(bytes).saturating_add(OVERHEAD);
-        self.events.push_back(event);
+        self.inbox.push(event);
     }
 
     #[cold]
@@ -224,7 +228,7 @@ impl Connection {
         let before = self.closing.state();
         let told = self.closing.receive_close(farewell.clone(), now);
         if told != Told::Nothing {
-            self.events.push_back(Event::PeerClosing(farewell.clone()));
+            self.inbox.push(Event::PeerClosing(farewell.clone()));
             // No ping needs an answer any more, and none of ours will get one.
             self.output.control.clear();
         }
@@ -242,7 +246,7 @@ impl Connection {
     /// application has [`Config::linger`](crate::Config::linger) to answer them.
     #[cold]
     pub(super) fn violated(&mut self, violation: Violation, now: Instant) {
-        if self.closing.state() == State::Open && self.inbound > 0 {
+        if self.closing.state() == State::Open && self.inbox.cost() > 0 {
             self.verdict = Some(violation);
             self.timers.set(Timer::Verdict, now.checked_add(self.config.linger));
             return;
@@ -295,12 +299,6 @@ impl Connection {
 
 /// From how many missing bytes on a frame's payload is read straight to where it belongs.
 const LARGE: u64 = 32 << 10;
-
-/// What messages cost that wait for the application.
-fn cost(messages: Tally) -> usize {
-    let overhead = messages.messages.saturating_mul(OVERHEAD as u64);
-    usize::try_from(messages.bytes.saturating_add(overhead)).unwrap_or(usize::MAX)
-}
 
 /// What a close frame's payload says (section 5.5.1).
 fn parse_farewell(payload: &[u8]) -> Result<Farewell, Violation> {

@@ -1,6 +1,5 @@
 //! How it ends, as far as the rooms have to be told: what `closing` decides is done here.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -54,21 +53,11 @@ impl Connection {
     /// thrown away. Reading goes on, so that pongs and the peer's close are seen.
     pub fn stop_delivery(&mut self) {
         self.reader = Reader::Gone;
-        self.inbound = 0;
+        let unwanted = self.inbox.discard();
+        if self.ending.is_none() {
+            self.account.discard_delivered(unwanted);
+        }
         self.hasten_verdict();
-        let account = &mut self.account;
-        let over = self.ending.is_some();
-        self.events.retain(|event| {
-            let (bytes, last) = match event {
-                Event::Message(message) => (message.len(), true),
-                Event::Part(part) => (part.data.len(), part.last),
-                _ => return true,
-            };
-            if !over {
-                account.discard_delivered(bytes, last);
-            }
-            false
-        });
     }
 
     /// The soonest deadline; `None` when nothing is waited for.
@@ -174,7 +163,7 @@ impl Connection {
         self.assembler.release();
         self.deflate = None;
         self.ending = Some(Arc::clone(&ending));
-        self.events.push_back(Event::Ended(ending));
+        self.inbox.push(Event::Ended(ending));
     }
 
     /// Where the incoming stream stands, if not between messages. A violation says itself where it
@@ -219,14 +208,14 @@ impl Connection {
     fn rest(&mut self, now: Instant) {
         let last = self.last_received.max(self.last_sent);
         let due = last.and_then(|last| last.checked_add(QUIET)).filter(|&due| due > now);
-        if due.is_some() || !self.events.is_empty() || self.output_waiting() > 0 {
+        if due.is_some() || !self.inbox.is_empty() || self.output_waiting() > 0 {
             // The timer moves once in a while, not with each message.
             let again = due.or_else(|| now.checked_add(QUIET));
             return self.timers.set(Timer::Rest, again);
         }
         self.output.shrink();
         self.encoder.shrink();
-        self.events = VecDeque::new();
+        self.inbox.shrink();
         if let Some(deflate) = &mut self.deflate {
             deflate.hibernate();
         }

@@ -18,12 +18,12 @@ mod incoming;
 mod leaving;
 mod outgoing;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::agreement::Agreement;
 use crate::assembler::Assembler;
+use crate::burst::Burst;
 use crate::closing::{Closing, Ending, State};
 use crate::config::{Config, Delivery, Unconfirmed};
 use crate::decoder::Decoder;
@@ -31,6 +31,7 @@ use crate::deflate::Deflate;
 use crate::encoder::{AHEAD, DIRECT, Encoder};
 use crate::event::Event;
 use crate::header::{Rsv1, Rules};
+use crate::inbox::Inbox;
 use crate::keepalive::{Keepalive, PingId};
 use crate::ledger::{Account, Ledger};
 use crate::masks::Masks;
@@ -76,9 +77,7 @@ pub struct Connection {
     account: Account,
     timers: Timers,
     closing: Closing,
-    events: VecDeque<Event>,
-    /// Bytes of messages in `events`, with their overhead.
-    inbound: usize,
+    inbox: Inbox,
     reader: Reader,
     last_received: Option<Instant>,
     last_sent: Option<Instant>,
@@ -211,8 +210,7 @@ impl Connection {
             account: Account::default(),
             timers,
             closing: Closing::new(role, now),
-            events: VecDeque::new(),
-            inbound: 0,
+            inbox: Inbox::default(),
             reader: Reader::Listening,
             last_received: None,
             last_sent: None,
@@ -238,17 +236,29 @@ impl Connection {
     /// The next thing that happened.
     #[inline]
     pub fn poll_event(&mut self) -> Option<Event> {
-        let Some(event) = self.events.pop_front() else {
+        let event = self.inbox.pop();
+        if event.is_none() {
             self.hasten_verdict();
-            return None;
-        };
-        let bytes = match &event {
-            Event::Message(message) => message.len(),
-            Event::Part(part) => part.data.len(),
-            _ => return Some(event),
-        };
-        self.inbound = self.inbound.saturating_sub(bytes).saturating_sub(OVERHEAD);
-        Some(event)
+        }
+        event
+    }
+
+    /// The next messages, if several came side by side: a way past [`Self::poll_event`] for a driver
+    /// that hands them out one by one without asking again. `None` says nothing about single ones.
+    ///
+    /// They count as waiting ([`Config::receive_buffer`]) until the driver asks for more, by
+    /// whichever way. What the application does not want of them goes back by
+    /// [`Self::discard_burst`].
+    #[inline]
+    pub fn poll_burst(&mut self) -> Option<Burst> {
+        self.inbox.pop_burst()
+    }
+
+    /// Counts what is left of a burst as thrown away.
+    pub fn discard_burst(&mut self, burst: &Burst) {
+        if self.ending.is_none() {
+            self.account.discard_delivered(burst.tally());
+        }
     }
 
     /// The application asks for more, and so has answered all that it wanted to: a verdict that
@@ -264,7 +274,7 @@ impl Connection {
     /// Whether events wait to be fetched.
     #[inline]
     pub fn has_events(&self) -> bool {
-        !self.events.is_empty()
+        !self.inbox.is_empty()
     }
 
     /// Which side we are.
@@ -326,6 +336,3 @@ impl std::fmt::Debug for Connection {
             .finish_non_exhaustive()
     }
 }
-
-/// What a waiting message costs beside its payload.
-const OVERHEAD: usize = 64;

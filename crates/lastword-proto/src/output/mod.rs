@@ -12,7 +12,7 @@ use std::io::IoSlice;
 use bytes::Bytes;
 
 use crate::control::{ControlLane, Meaning, append_masked};
-use crate::header::{Header, append_plain};
+use crate::header::{Header, MAX_HEADER, append_plain};
 use crate::keepalive::PingId;
 use crate::ledger::Tally;
 use crate::masks::Masks;
@@ -29,6 +29,8 @@ pub(crate) struct Output {
     front: usize,
     /// Data frames that are not wholly written, oldest first.
     frames: VecDeque<Frame>,
+    /// Behind them, up to the end: small messages, side by side, of which nothing is written.
+    run: Tally,
     /// Position in the stream of data frames behind the last one, behind the last byte written, and
     /// behind the last frame that was wholly written.
     end: u64,
@@ -61,31 +63,25 @@ pub(crate) enum Completes {
     Farewell(Farewell),
 }
 
-/// Slices of output, in order, lent to a driver.
+/// Slices of output, in order, lent to a driver. Never empty.
 #[derive(Debug)]
-pub struct Lent<'a> {
-    slices: [IoSlice<'a>; MAX_SLICES],
-    count: usize,
+pub struct Lent<'a>(Slices<'a>);
+
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "lives for one write; a box would cost more")]
+enum Slices<'a> {
+    One(IoSlice<'a>),
+    Many { slices: [IoSlice<'a>; MAX_SLICES], count: usize },
 }
 
 impl<'a> Lent<'a> {
-    fn new() -> Self {
-        Self { slices: [IoSlice::new(&[]); MAX_SLICES], count: 0 }
-    }
-
+    /// The slices, for a vectored write.
     #[inline]
-    fn push(&mut self, bytes: &'a [u8]) {
-        if !bytes.is_empty()
-            && let Some(slot) = self.slices.get_mut(self.count)
-        {
-            *slot = IoSlice::new(bytes);
-            self.count = self.count.saturating_add(1);
-        }
-    }
-
-    /// The slices, for a vectored write. Never empty when lent.
     pub fn as_slices(&self) -> &[IoSlice<'a>] {
-        self.slices.get(..self.count).unwrap_or_default()
+        match &self.0 {
+            Slices::One(slice) => std::slice::from_ref(slice),
+            Slices::Many { slices, count } => slices.get(..*count).unwrap_or_default(),
+        }
     }
 
     /// A copy of the bytes in one piece, for tests and for transports without vectored writes.
@@ -99,8 +95,8 @@ impl<'a> Lent<'a> {
     }
 
     /// Whether nothing is lent.
-    pub const fn is_empty(&self) -> bool {
-        self.count == 0
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 }
 
@@ -119,6 +115,7 @@ impl Output {
     /// Appends a data frame. Payloads that are large, and that need no mask, are not copied.
     #[inline]
     pub(crate) fn put(&mut self, header: Header, payload: &Bytes, completes: Completes) {
+        self.close_run();
         self.put_bytes(header, payload);
         self.frames.push_back(Frame { end: self.end, completes });
     }
@@ -129,16 +126,20 @@ impl Output {
     pub(crate) fn put_small(&mut self, opcode: Opcode, mask: Option<[u8; 4]>, payload: &[u8]) {
         let before = self.tail.len();
         let len = u16::try_from(payload.len()).unwrap_or(u16::MAX);
+        self.tail.reserve(payload.len().wrapping_add(MAX_HEADER));
         append_plain(opcode, len, mask, &mut self.tail);
         append_masked(mask, payload, &mut self.tail);
-        self.end = self.end.saturating_add(self.tail.len().saturating_sub(before) as u64);
-        if let Some(Frame { end, completes: Completes::Run(run) }) = self.frames.back_mut() {
-            *end = self.end;
-            run.add(payload.len());
-            return;
+        self.end = self.end.wrapping_add(self.tail.len().wrapping_sub(before) as u64);
+        self.run.add(payload.len());
+    }
+
+    /// The run at the end becomes a frame among others.
+    #[inline]
+    fn close_run(&mut self) {
+        let run = std::mem::take(&mut self.run);
+        if run.messages > 0 {
+            self.frames.push_back(Frame { end: self.end, completes: Completes::Run(run) });
         }
-        let completes = Completes::Run(Tally { messages: 1, bytes: payload.len() as u64 });
-        self.frames.push_back(Frame { end: self.end, completes });
     }
 
     #[inline]
@@ -156,6 +157,7 @@ impl Output {
 
     /// Appends frames that are in wire form already.
     pub(crate) fn put_wire(&mut self, completes: Completes, write: impl FnOnce(&mut Vec<u8>)) {
+        self.close_run();
         let before = self.tail.len();
         write(&mut self.tail);
         let size = self.tail.len().saturating_sub(before);
@@ -178,10 +180,17 @@ impl Output {
     /// The next bytes to write: the rest of a frame in progress, then what the control lane has,
     /// then further data.
     pub(crate) fn lend(&mut self, masks: &mut Masks) -> Lent<'_> {
-        if !self.control.is_empty() {
-            self.control.stage(masks);
+        if self.control.is_empty() && self.chunks.is_empty() {
+            let rest = self.tail.get(self.front..).unwrap_or_default();
+            return Lent(Slices::One(IoSlice::new(rest)));
         }
-        let mut lent = Lent::new();
+        self.lend_many(masks)
+    }
+
+    fn lend_many(&mut self, masks: &mut Masks) -> Lent<'_> {
+        self.control.stage(masks);
+        let (mut slices, mut count) = ([IoSlice::new(&[]); MAX_SLICES], 0_usize);
+        let mut push = |bytes| push(&mut slices, &mut count, bytes);
         let mut unfinished = if self.control.is_mid_frame() { 0 } else { self.unfinished() };
         let staged = self.control.staged();
         let mut skip = self.front;
@@ -190,19 +199,19 @@ impl Output {
             let rest = chunk.get(skip..).unwrap_or_default();
             skip = 0;
             if staged_done {
-                lent.push(rest);
+                push(rest);
                 continue;
             }
             let (before, after) = rest.split_at(unfinished.min(rest.len()));
-            lent.push(before);
+            push(before);
             unfinished = unfinished.saturating_sub(before.len());
             if unfinished == 0 {
-                lent.push(staged);
+                push(staged);
                 staged_done = true;
             }
-            lent.push(after);
+            push(after);
         }
-        lent
+        Lent(Slices::Many { slices, count })
     }
 
     /// Of the lent bytes, the first `count` were written: takes account of those up to the next
@@ -234,7 +243,7 @@ impl Output {
     /// The next data frame that was wholly written, as what it completes.
     #[inline]
     pub(crate) fn completed(&mut self) -> Option<Completes> {
-        let frame = self.frames.front()?;
+        let Some(frame) = self.frames.front() else { return self.completed_run() };
         if frame.end > self.written {
             let done = std::mem::take(&mut self.run_done);
             return (done.messages > 0).then_some(Completes::Run(done));
@@ -242,6 +251,16 @@ impl Output {
         let frame = self.frames.pop_front()?;
         self.boundary = self.boundary.max(frame.end);
         Some(frame.completes)
+    }
+
+    /// The run at the end, if it was wholly written; one that is partly written is a frame.
+    #[inline]
+    fn completed_run(&mut self) -> Option<Completes> {
+        if self.run.messages == 0 || self.written < self.end {
+            return None;
+        }
+        self.boundary = self.end;
+        Some(Completes::Run(std::mem::take(&mut self.run)))
     }
 
     /// The next control frame of meaning that was wholly written.
@@ -296,6 +315,7 @@ impl Output {
 
     /// Makes single messages of all runs again, for whoever needs to see them.
     pub(crate) fn unfold(&mut self) {
+        self.close_run();
         let mut chunks = self.chunks.iter().map(Bytes::as_ref).chain([self.tail.as_slice()]);
         let mut chunk = chunks.next().unwrap_or_default();
         // The position in the stream at which the chunk begins, and at which the frame does.
@@ -360,6 +380,7 @@ impl Output {
     /// Part of what waits was written.
     #[cold]
     fn wrote_some(&mut self, count: usize) {
+        self.close_run();
         self.front = self.front.saturating_add(count);
         while let Some(chunk) = self.chunks.front()
             && self.front >= chunk.len()
@@ -399,6 +420,16 @@ impl Output {
             return from.saturating_add(progress);
         }
         self.front
+    }
+}
+
+/// One more slice, if there is something in it and room for it.
+fn push<'a>(slices: &mut [IoSlice<'a>; MAX_SLICES], count: &mut usize, bytes: &'a [u8]) {
+    if !bytes.is_empty()
+        && let Some(slot) = slices.get_mut(*count)
+    {
+        *slot = IoSlice::new(bytes);
+        *count = count.saturating_add(1);
     }
 }
 
