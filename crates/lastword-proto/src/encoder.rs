@@ -69,6 +69,12 @@ pub(crate) struct Tools<'a> {
 impl Encoder {
     /// Accepts a message for sending.
     pub(crate) fn send(&mut self, message: Message, compression: Compression, tools: &mut Tools) {
+        if self.is_empty() && tools.output.waiting() < AHEAD {
+            let current = begin(message, compression, tools);
+            self.queued = current.rest.len();
+            self.encode_fragment(current, tools);
+            return self.fill(tools);
+        }
         self.queued = self.queued.saturating_add(message.len());
         self.queue.push_back(Item::Message(message, compression));
         self.fill(tools);

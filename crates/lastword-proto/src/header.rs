@@ -176,15 +176,15 @@ impl Header {
 /// Appends the header of a message in one frame that is not compressed and shorter than 64 KiB, in
 /// pieces of fixed size.
 #[inline]
-pub(crate) fn append_plain(opcode: Opcode, len: u16, mask: Option<[u8; 4]>, out: &mut Vec<u8>) {
+pub(crate) fn append_plain(opcode: Opcode, len: usize, mask: Option<[u8; 4]>, out: &mut Vec<u8>) {
     let first = opcode.bits() | 0x80;
     let masked = if mask.is_some() { 0x80 } else { 0 };
-    match u8::try_from(len) {
-        Ok(short @ 0..126) => out.extend_from_slice(&[first, short | masked]),
-        _ => {
-            let [high, low] = len.to_be_bytes();
-            out.extend_from_slice(&[first, 126 | masked, high, low]);
-        }
+    // Longer ones are not asked for.
+    let [high, low] = (len as u16).to_be_bytes();
+    if len < 126 {
+        out.extend_from_slice(&[first, low | masked]);
+    } else {
+        out.extend_from_slice(&[first, 126 | masked, high, low]);
     }
     if let Some(key) = mask {
         out.extend_from_slice(&key);
@@ -192,6 +192,7 @@ pub(crate) fn append_plain(opcode: Opcode, len: u16, mask: Option<[u8; 4]>, out:
 }
 
 /// A header in wire form.
+#[derive(Debug)]
 pub(crate) struct Encoded {
     bytes: [u8; MAX_HEADER],
     size: usize,
@@ -234,7 +235,7 @@ mod tests {
             for opcode in [Opcode::Text, Opcode::Binary] {
                 for mask in [None, Some([1, 2, 3, 4])] {
                     let mut wire = Vec::new();
-                    append_plain(opcode, len, mask, &mut wire);
+                    append_plain(opcode, len.into(), mask, &mut wire);
                     let len = len.into();
                     let header = Header { fin: true, compressed: false, opcode, len, mask };
                     assert_eq!(wire, header.encode().as_bytes());

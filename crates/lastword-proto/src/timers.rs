@@ -50,17 +50,24 @@ pub(crate) struct Timers {
     closing: Option<Instant>,
     verdict: Option<Instant>,
     rest: Option<Instant>,
+    /// The soonest of them.
+    soonest: Option<Instant>,
 }
 
 impl Timers {
+    #[inline]
     pub(crate) fn set(&mut self, timer: Timer, at: Option<Instant>) {
-        *self.slot(timer) = at;
+        let before = std::mem::replace(self.slot(timer), at);
+        if before != at {
+            self.look_again();
+        }
     }
 
     /// Sets a deadline that is only ever armed once: a later one does not move it.
     pub(crate) fn set_once(&mut self, timer: Timer, at: Instant) {
         let slot = self.slot(timer);
         *slot = Some(slot.map_or(at, |set| set.min(at)));
+        self.look_again();
     }
 
     pub(crate) const fn get(&self, timer: Timer) -> Option<Instant> {
@@ -76,8 +83,13 @@ impl Timers {
     }
 
     /// The soonest deadline.
-    pub(crate) fn soonest(&self) -> Option<Instant> {
-        Timer::ALL.into_iter().filter_map(|timer| self.get(timer)).min()
+    #[inline]
+    pub(crate) const fn soonest(&self) -> Option<Instant> {
+        self.soonest
+    }
+
+    fn look_again(&mut self) {
+        self.soonest = Timer::ALL.into_iter().filter_map(|timer| self.get(timer)).min();
     }
 
     /// Takes those that are due, with their deadlines; the closing's first, then the others that

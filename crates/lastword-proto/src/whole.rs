@@ -29,7 +29,11 @@ pub(crate) fn take(
     mut deliver: impl FnMut(Taken),
 ) {
     while !input.is_empty() {
-        let row = Row::at_front(input, sender, limit.min(LONE));
+        // Known to the compiler: a loop of its own for each.
+        let row = match sender {
+            Role::Client => Row::at_front(input, Role::Client, limit.min(LONE)),
+            Role::Server => Row::at_front(input, Role::Server, limit.min(LONE)),
+        };
         let taken = if row.tally.messages > 0 {
             deliver(row.take(input));
             row.size

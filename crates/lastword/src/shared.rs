@@ -22,7 +22,7 @@ use crate::error::Ended;
 use crate::opening::Opening;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, MutexGuard, thread_local};
-use crate::transport::{Addresses, Transport};
+use crate::transport::{Addresses, Buffers, Transport};
 
 pub(crate) struct Shared {
     inner: Mutex<Inner>,
@@ -56,8 +56,11 @@ pub(crate) struct Inner {
     transport: Option<Box<dyn Transport>>,
     waker: Waker,
     wakes: Arc<Wakes>,
-    /// Whether written bytes may still be in a buffer of the transport (TLS).
+    /// Whether written bytes may still be in a buffer of the transport.
     unflushed: bool,
+    buffers: Buffers,
+    /// Whether nothing happened since all was read, written and told of.
+    at_rest: bool,
     /// Whether a sender found no room.
     pub(crate) crowded: bool,
     /// While a batch is open, sends do not write.
@@ -166,6 +169,7 @@ impl Shared {
         let connection = Connection::new(&agreement, config, crate::seed::fresh(), now());
         let wakes = Arc::new(Wakes::default());
         let waker = Waker::from(Arc::clone(&wakes));
+        let buffers = transport.buffers();
         let span = tracing::info_span!(
             "websocket",
             role = ?agreement.role,
@@ -178,6 +182,8 @@ impl Shared {
                 waker,
                 wakes: Arc::clone(&wakes),
                 unflushed: false,
+                buffers,
+                at_rest: false,
                 crowded: false,
                 batches: 0,
                 armed: None,
@@ -194,8 +200,12 @@ impl Shared {
         })
     }
 
+    /// For whoever may change something.
+    #[inline]
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock()
+        let mut inner = self.inner.lock();
+        inner.at_rest = false;
+        inner
     }
 
     /// Whether the last handle has gone away since this was last asked.
@@ -246,6 +256,7 @@ impl Shared {
         self.tell(inner);
         if progress == Progress::Blocked && !inner.connection.has_events() {
             self.rearm(inner);
+            inner.at_rest = true;
             return Poll::Pending;
         }
         Poll::Ready(())
@@ -254,7 +265,12 @@ impl Shared {
     /// One turn of the pump: reads, writes and keeps the deadlines. Returns when to come again, or
     /// the ending.
     pub(crate) fn turn(&self) -> Turn {
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
+        if std::mem::take(&mut inner.at_rest) && !self.wakes.readable.load(Ordering::Acquire) {
+            // Whoever receives in this same task has just done all of it.
+            inner.armed = inner.connection.poll_timeout();
+            return Turn::Wait(inner.armed);
+        }
         loop {
             inner.write();
             let read = inner.read();
@@ -437,7 +453,7 @@ impl Inner {
 
     /// Writes all that the core lends and the transport takes.
     pub(crate) fn write(&mut self) {
-        let Self { connection, transport: Some(transport), waker, wakes, unflushed, .. } = self
+        let Self { connection, transport: Some(transport), waker, wakes, unflushed, buffers, .. } = self
         else {
             return;
         };
@@ -462,7 +478,7 @@ impl Inner {
                             failed(connection, Operation::Write, &error);
                         }
                         Poll::Ready(Ok(count)) => {
-                            *unflushed = true;
+                            *unflushed = *buffers == Buffers::Perhaps;
                             connection.wrote(count, now());
                         }
                         Poll::Ready(Err(error)) => failed(connection, Operation::Write, &error),
@@ -500,5 +516,6 @@ thread_local! {
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH_SIZE].into());
 }
 
-/// Larger than what usually waits, so that one read fetches all of it.
-const SCRATCH_SIZE: usize = 64 << 10;
+/// Larger than what usually waits, so that one read fetches all of it. Memory that is never needed is
+/// never touched.
+const SCRATCH_SIZE: usize = 128 << 10;

@@ -15,9 +15,25 @@ use tokio_rustls::TlsStream;
 pub(crate) trait Transport: AsyncRead + AsyncWrite + Send + Unpin {
     /// Makes the coming drop a reset rather than an orderly end, where the stream can.
     fn abandon(&self) {}
+
+    /// Whether what it has taken may still have to be flushed.
+    fn buffers(&self) -> Buffers {
+        Buffers::Perhaps
+    }
+}
+
+/// Whether a stream keeps written bytes back until it is flushed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Buffers {
+    Never,
+    Perhaps,
 }
 
 impl Transport for TcpStream {
+    fn buffers(&self) -> Buffers {
+        Buffers::Never
+    }
+
     fn abandon(&self) {
         // Without a linger time, dropping the socket resets the connection: what the peer has not
         // read is worthless, and no memory of the kernel waits for it. A socket that refuses this

@@ -4,6 +4,7 @@
 //! at any point loses nothing and tears no frame.
 
 use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -225,17 +226,7 @@ impl Sender {
         &self,
         message: impl Into<Message>,
     ) -> impl Future<Output = Result<(), SendError>> + Send {
-        let message = message.into();
-        async move {
-            if self.offer_small(&message) {
-                return Ok(());
-            }
-            match self.offer(message) {
-                // Boxed, since it is rare: the future of a send stays small.
-                Err(SendError::Full(message)) => Box::pin(self.send_when_room(message)).await,
-                result => result,
-            }
-        }
+        Sending { sender: self, step: Step::Offer(message.into()) }
     }
 
     /// Sends a message if there is room for it; see [`WebSocket::try_send`].
@@ -444,6 +435,54 @@ impl Sender {
             }
             changed.await;
         }
+    }
+}
+
+/// A message on its way to the core. Written out by hand, since nearly all of them need nothing but
+/// one call: what waiting takes is boxed, and made when it comes to that.
+struct Sending<'a> {
+    sender: &'a Sender,
+    step: Step<'a>,
+}
+
+enum Step<'a> {
+    Offer(Message),
+    Wait(Pin<Box<dyn Future<Output = Result<(), SendError>> + Send + 'a>>),
+    Done,
+}
+
+impl Future for Sending<'_> {
+    type Output = Result<(), SendError>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        let this = self.get_mut();
+        match &this.step {
+            Step::Offer(message) if this.sender.offer_small(message) => {
+                this.step = Step::Done;
+                Poll::Ready(Ok(()))
+            }
+            _ => this.poll_in_turn(cx),
+        }
+    }
+}
+
+impl Sending<'_> {
+    #[inline(never)]
+    fn poll_in_turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        let mut waiting = match std::mem::replace(&mut self.step, Step::Done) {
+            Step::Offer(message) => match self.sender.offer(message) {
+                Err(SendError::Full(message)) => Box::pin(self.sender.send_when_room(message)),
+                result => return Poll::Ready(result),
+            },
+            Step::Wait(waiting) => waiting,
+            Step::Done => panic!("a future is polled after it was ready"),
+        };
+        let polled = waiting.as_mut().poll(cx);
+        if polled.is_pending() {
+            self.step = Step::Wait(waiting);
+        }
+        polled
     }
 }
 

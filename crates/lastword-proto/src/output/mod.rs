@@ -12,7 +12,7 @@ use std::io::IoSlice;
 use bytes::Bytes;
 
 use crate::control::{ControlLane, Meaning, append_masked};
-use crate::header::{Header, MAX_HEADER, append_plain};
+use crate::header::{Encoded, Header, MAX_HEADER, append_plain};
 use crate::keepalive::PingId;
 use crate::ledger::Tally;
 use crate::masks::Masks;
@@ -22,7 +22,7 @@ use crate::wire::{Farewell, Opcode};
 #[derive(Debug, Default)]
 pub(crate) struct Output {
     /// Data frames in wire form, oldest first; `tail` stands behind them.
-    chunks: VecDeque<Bytes>,
+    chunks: VecDeque<Chunk>,
     /// Small frames, side by side.
     tail: Vec<u8>,
     /// How many bytes of the first chunk (or of the tail, if there is none) are written.
@@ -41,6 +41,24 @@ pub(crate) struct Output {
     run_done: Tally,
     run_next: u64,
     pub(crate) control: ControlLane,
+}
+
+#[derive(Debug)]
+enum Chunk {
+    /// Whatever stood in the tail, or the payload of a large frame.
+    Bytes(Bytes),
+    /// The header of a large frame.
+    Header(Encoded),
+}
+
+impl Chunk {
+    #[inline]
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Bytes(bytes) => bytes,
+            Self::Header(header) => header.as_bytes(),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -125,12 +143,23 @@ impl Output {
     #[inline]
     pub(crate) fn put_small(&mut self, opcode: Opcode, mask: Option<[u8; 4]>, payload: &[u8]) {
         let before = self.tail.len();
-        let len = u16::try_from(payload.len()).unwrap_or(u16::MAX);
         self.tail.reserve(payload.len().wrapping_add(MAX_HEADER));
-        append_plain(opcode, len, mask, &mut self.tail);
-        append_masked(mask, payload, &mut self.tail);
+        match mask {
+            None => {
+                append_plain(opcode, payload.len(), None, &mut self.tail);
+                self.tail.extend_from_slice(payload);
+            }
+            Some(key) => self.put_masked(opcode, key, payload),
+        }
         self.end = self.end.wrapping_add(self.tail.len().wrapping_sub(before) as u64);
         self.run.add(payload.len());
+    }
+
+    /// Out of line, so that a server's way is the short one.
+    #[inline(never)]
+    fn put_masked(&mut self, opcode: Opcode, key: [u8; 4], payload: &[u8]) {
+        append_plain(opcode, payload.len(), Some(key), &mut self.tail);
+        lastword_mask::append(key, 0, payload, &mut self.tail);
     }
 
     /// The run at the end becomes a frame among others.
@@ -145,13 +174,13 @@ impl Output {
     #[inline]
     fn put_bytes(&mut self, header: Header, payload: &Bytes) {
         let encoded = header.encode();
-        self.tail.extend_from_slice(encoded.as_bytes());
+        let size = encoded.as_bytes().len() as u64;
         if payload.len() <= COPIED {
+            self.tail.extend_from_slice(encoded.as_bytes());
             append_masked(header.mask, payload, &mut self.tail);
         } else {
-            self.put_large(header, payload);
+            self.put_large(encoded, header.mask, payload);
         }
-        let size = encoded.as_bytes().len() as u64;
         self.end = self.end.saturating_add(size).saturating_add(header.len);
     }
 
@@ -165,16 +194,19 @@ impl Output {
         self.frames.push_back(Frame { end: self.end, completes });
     }
 
-    fn put_large(&mut self, header: Header, shared: &Bytes) {
-        let payload = if header.mask.is_some() {
+    fn put_large(&mut self, header: Encoded, mask: Option<[u8; 4]>, shared: &Bytes) {
+        let payload = if mask.is_some() {
             let mut masked = Vec::with_capacity(shared.len());
-            append_masked(header.mask, shared, &mut masked);
+            append_masked(mask, shared, &mut masked);
             Bytes::from(masked)
         } else {
             shared.clone()
         };
-        self.chunks.push_back(Bytes::from(std::mem::take(&mut self.tail)));
-        self.chunks.push_back(payload);
+        if !self.tail.is_empty() {
+            self.chunks.push_back(Chunk::Bytes(std::mem::take(&mut self.tail).into()));
+        }
+        self.chunks.push_back(Chunk::Header(header));
+        self.chunks.push_back(Chunk::Bytes(payload));
     }
 
     /// The next bytes to write: the rest of a frame in progress, then what the control lane has,
@@ -195,7 +227,7 @@ impl Output {
         let staged = self.control.staged();
         let mut skip = self.front;
         let mut staged_done = staged.is_empty();
-        for chunk in self.chunks.iter().map(Bytes::as_ref).chain([self.tail.as_slice()]) {
+        for chunk in self.chunks.iter().map(Chunk::as_slice).chain([self.tail.as_slice()]) {
             let rest = chunk.get(skip..).unwrap_or_default();
             skip = 0;
             if staged_done {
@@ -276,7 +308,7 @@ impl Output {
         let keep = self.unfinished();
         let mut rest = Vec::new();
         let mut skip = self.front;
-        for chunk in self.chunks.iter().map(Bytes::as_ref).chain([self.tail.as_slice()]) {
+        for chunk in self.chunks.iter().map(Chunk::as_slice).chain([self.tail.as_slice()]) {
             let missing = keep.saturating_sub(rest.len());
             let chunk = chunk.get(skip..).unwrap_or_default();
             skip = 0;
@@ -316,7 +348,7 @@ impl Output {
     /// Makes single messages of all runs again, for whoever needs to see them.
     pub(crate) fn unfold(&mut self) {
         self.close_run();
-        let mut chunks = self.chunks.iter().map(Bytes::as_ref).chain([self.tail.as_slice()]);
+        let mut chunks = self.chunks.iter().map(Chunk::as_slice).chain([self.tail.as_slice()]);
         let mut chunk = chunks.next().unwrap_or_default();
         // The position in the stream at which the chunk begins, and at which the frame does.
         let mut chunk_start = self.written.saturating_sub(self.front as u64);
@@ -383,9 +415,10 @@ impl Output {
         self.close_run();
         self.front = self.front.saturating_add(count);
         while let Some(chunk) = self.chunks.front()
-            && self.front >= chunk.len()
+            && let len = chunk.as_slice().len()
+            && self.front >= len
         {
-            self.front = self.front.saturating_sub(chunk.len());
+            self.front = self.front.saturating_sub(len);
             self.chunks.pop_front();
         }
         let needed = self.advance_run();
@@ -409,7 +442,7 @@ impl Output {
             }
             let Completes::Run(run) = &mut frame.completes else { break };
             let ahead = usize::try_from(written.saturating_sub(start)).unwrap_or(usize::MAX);
-            let chunk = self.chunks.front().map_or(self.tail.as_slice(), Bytes::as_ref);
+            let chunk = self.chunks.front().map_or(self.tail.as_slice(), Chunk::as_slice);
             let from = self.front.saturating_sub(ahead);
             let wire = chunk.get(from..).unwrap_or_default();
             let (done, progress, next) = run::walk(wire, ahead);
