@@ -5,7 +5,7 @@
 //! refused when it is there. Knows nothing of control frames, of sending or of time.
 
 use bytes::buf::Limit;
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes};
 
 use crate::config::{Config, Delivery};
 use crate::decoder::Data;
@@ -29,8 +29,10 @@ struct Partial {
     fragments: usize,
     /// What the headers of its frames add up to, in bytes on the wire.
     announced: u64,
+    /// Whether the frame in progress is the last.
+    last_frame: bool,
     /// The plain bytes, so far, that were not handed out as parts.
-    buffer: BytesMut,
+    buffer: Vec<u8>,
     utf8: Validator,
     /// How many bytes of `buffer` are checked text.
     checked: usize,
@@ -49,7 +51,7 @@ impl Assembler {
     /// Takes the next piece, in order. `deflate` is there if it was agreed on.
     pub(crate) fn take(
         &mut self,
-        piece: &Data<'_>,
+        mut piece: Data<'_>,
         deflate: Option<&mut Deflate>,
         config: &Config,
     ) -> Result<Option<Assembled>, Violation> {
@@ -61,9 +63,9 @@ impl Assembler {
         {
             check_size(piece.header.len, config)?;
             if kind == Kind::Text {
-                Validator::check(piece.payload).map_err(not_utf8)?;
+                Validator::check(piece.payload()).map_err(not_utf8)?;
             }
-            let message = data(kind, Bytes::copy_from_slice(piece.payload));
+            let message = data(kind, Bytes::copy_from_slice(piece.payload()));
             return Ok(Some(match config.delivery {
                 Delivery::Whole => Assembled::Message(message),
                 Delivery::Parts => Assembled::Part(Part { data: message, last: true }),
@@ -95,13 +97,13 @@ impl Assembler {
     pub(crate) fn release(&mut self) {
         if let Some(partial) = &mut self.partial {
             partial.handed_out = partial.handed_out.saturating_add(partial.buffer.len());
-            partial.buffer = BytesMut::new();
+            partial.buffer = Vec::new();
         }
     }
 
     fn take_part(
         &mut self,
-        piece: &Data<'_>,
+        mut piece: Data<'_>,
         deflate: Option<&mut Deflate>,
         config: &Config,
     ) -> Result<Option<Assembled>, Violation> {
@@ -117,7 +119,7 @@ impl Assembler {
                 // What was handed out as parts counts against the limit as well.
                 let limit = config.max_message_size.saturating_sub(message.handed_out);
                 let inflated =
-                    deflate.inflate(piece.payload, &mut message.buffer, limit).and_then(|()| {
+                    deflate.inflate(piece.payload(), &mut message.buffer, limit).and_then(|()| {
                         if last {
                             deflate.finish_message(&mut message.buffer, limit)
                         } else {
@@ -132,8 +134,8 @@ impl Assembler {
                 })?;
             }
             _ => {
-                grow(&mut message.buffer, piece.payload.len(), message.announced);
-                message.buffer.extend_from_slice(piece.payload);
+                message.grow(piece.len());
+                piece.append_to(&mut message.buffer);
             }
         }
         self.judge(last, config)
@@ -141,9 +143,9 @@ impl Assembler {
 
     /// Where the next `missing` bytes of the message may be read to, past this room; `None` if they
     /// are needed elsewhere first.
-    pub(crate) fn target(&mut self, missing: usize) -> Option<Limit<&mut BytesMut>> {
+    pub(crate) fn target(&mut self, missing: usize) -> Option<Limit<&mut Vec<u8>>> {
         let message = self.partial.as_deref_mut().filter(|message| !message.compressed)?;
-        grow(&mut message.buffer, 1, message.announced);
+        message.grow(1);
         let room = message.buffer.capacity().saturating_sub(message.buffer.len());
         Some((&mut message.buffer).limit(room.min(missing)))
     }
@@ -187,7 +189,8 @@ impl Assembler {
                     return Ok(None);
                 }
                 message.handed_out = message.handed_out.saturating_add(ready);
-                let payload = message.buffer.split_to(ready).freeze();
+                let rest = message.buffer.split_off(ready);
+                let payload = right_sized(std::mem::replace(&mut message.buffer, rest));
                 message.checked = message.buffer.len();
                 let part = Part { data: data(message.kind, payload), last };
                 if last {
@@ -213,7 +216,8 @@ fn begin_frame(
             compressed: header.compressed,
             fragments: 0,
             announced: 0,
-            buffer: BytesMut::new(),
+            last_frame: false,
+            buffer: Vec::new(),
             utf8: Validator::default(),
             checked: 0,
             handed_out: 0,
@@ -222,6 +226,7 @@ fn begin_frame(
     };
     message.fragments = message.fragments.saturating_add(1);
     message.announced = message.announced.saturating_add(header.len);
+    message.last_frame = header.fin;
     let limit = config.fragments_limit();
     if message.fragments > limit {
         return Err(Violation::TooManyFragments { limit });
@@ -236,24 +241,32 @@ fn check_size(size: u64, config: &Config) -> Result<(), Violation> {
     if size > limit as u64 { Err(Violation::MessageTooBig { size, limit }) } else { Ok(()) }
 }
 
-/// Makes room for `more` bytes, growing with what has come: by doubling, and not past what was
-/// announced.
-fn grow(buffer: &mut BytesMut, more: usize, announced: u64) {
-    let needed = buffer.len().saturating_add(more);
-    if needed > buffer.capacity() {
-        let doubled = buffer.capacity().saturating_mul(2).max(FIRST_GROWTH);
-        let announced = usize::try_from(announced).unwrap_or(usize::MAX);
-        let target = doubled.min(announced).max(needed);
-        buffer.reserve(target.saturating_sub(buffer.len()));
+impl Partial {
+    /// Makes room for `more` bytes. Grows with what has come; what its last frame announced is set
+    /// aside when a thirty-second part of it is there: so little is copied from buffer to buffer,
+    /// and so much has to come before a claim takes memory (which nobody touches before it is
+    /// needed).
+    fn grow(&mut self, more: usize) {
+        let needed = self.buffer.len().saturating_add(more);
+        if needed <= self.buffer.capacity() {
+            return;
+        }
+        let announced = usize::try_from(self.announced).unwrap_or(usize::MAX);
+        if self.last_frame && announced / 32 <= needed {
+            self.buffer.reserve_exact(announced.saturating_sub(self.buffer.len()));
+        } else {
+            let ahead = needed.saturating_mul(4).max(FIRST_GROWTH);
+            self.buffer.reserve(ahead.saturating_sub(self.buffer.len()));
+        }
     }
 }
 
 /// Freezes a finished buffer; one that is mostly spare room is copied to its size.
-fn right_sized(buffer: BytesMut) -> Bytes {
+fn right_sized(buffer: Vec<u8>) -> Bytes {
     if buffer.capacity() / 2 > buffer.len() {
         return Bytes::copy_from_slice(&buffer);
     }
-    buffer.freeze()
+    buffer.into()
 }
 
 fn data(kind: Kind, payload: Bytes) -> Message {

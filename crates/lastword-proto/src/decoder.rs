@@ -1,4 +1,4 @@
-//! Bytes in, pieces of frames out: parsed and unmasked in place, in the caller's buffer.
+//! Bytes in, pieces of frames out: parsed where they stand, in the caller's buffer.
 //!
 //! Keeps between two calls only what cannot be judged yet: the start of a header, or of a control
 //! frame. Payloads of data frames are handed on as they come. Knows nothing of messages.
@@ -35,8 +35,10 @@ pub(crate) enum Piece<'a> {
     Control(Control),
 }
 
-/// A run of payload of one data frame, unmasked. The first piece of each frame comes as soon as its
-/// header is known, with whatever payload is there, even none.
+/// A run of payload of one data frame. The first piece of each frame comes as soon as its header is
+/// known, with whatever payload is there, even none.
+///
+/// It is unmasked when somebody wants it: in place, or on the way to where it goes.
 #[derive(Debug)]
 pub(crate) struct Data<'a> {
     pub(crate) header: Header,
@@ -44,7 +46,35 @@ pub(crate) struct Data<'a> {
     pub(crate) is_first: bool,
     /// Whether this piece completes its frame.
     pub(crate) is_last: bool,
-    pub(crate) payload: &'a [u8],
+    payload: &'a mut [u8],
+    /// The key, turned to where the piece stands in its frame, while the payload is masked.
+    key: Option<[u8; 4]>,
+}
+
+impl Data<'_> {
+    /// How many bytes the piece has.
+    #[inline]
+    pub(crate) const fn len(&self) -> usize {
+        self.payload.len()
+    }
+
+    /// The payload, unmasked in place.
+    #[inline]
+    pub(crate) fn payload(&mut self) -> &[u8] {
+        if let Some(key) = self.key.take() {
+            lastword_mask::apply(key, 0, self.payload);
+        }
+        self.payload
+    }
+
+    /// Appends the payload to `out`, unmasked.
+    #[inline]
+    pub(crate) fn append_to(&self, out: &mut Vec<u8>) {
+        match self.key {
+            Some(key) => lastword_mask::append(key, 0, self.payload, out),
+            None => out.extend_from_slice(self.payload),
+        }
+    }
 }
 
 /// A whole control frame, unmasked.
@@ -132,7 +162,8 @@ impl Decoder {
     pub(crate) fn pass(&mut self, payload: &mut [u8]) -> Option<(Header, bool)> {
         let Reading::Data { header, done } = self.reading else { return None };
         let mut input = payload;
-        let data = self.read_data(header, done, &mut input);
+        let mut data = self.read_data(header, done, &mut input);
+        data.payload();
         Some((header, data.is_last))
     }
 
@@ -201,15 +232,17 @@ impl Decoder {
     fn read_data<'a>(&mut self, header: Header, done: u64, input: &mut &'a mut [u8]) -> Data<'a> {
         let missing = header.len.saturating_sub(done);
         let payload = take(input, usize::try_from(missing).unwrap_or(usize::MAX));
-        if let Some(key) = header.mask {
-            // Only the offset's last two bits matter to the key.
-            lastword_mask::apply(key, (done & 3) as usize, payload);
-        }
+        let key = header.mask.map(|[a, b, c, d]| match done & 3 {
+            0 => [a, b, c, d],
+            1 => [b, c, d, a],
+            2 => [c, d, a, b],
+            _ => [d, a, b, c],
+        });
         let now_done = done.saturating_add(payload.len() as u64);
         let is_last = now_done == header.len;
         self.reading =
             if is_last { Reading::Header } else { Reading::Data { header, done: now_done } };
-        Data { header, is_first: false, is_last, payload }
+        Data { header, is_first: false, is_last, payload, key }
     }
 
     fn read_control(&mut self, header: Header, input: &mut &mut [u8]) -> Option<Control> {

@@ -453,7 +453,9 @@ impl Inner {
 
     /// Writes all that the core lends and the transport takes.
     pub(crate) fn write(&mut self) {
-        let Self { connection, transport: Some(transport), waker, wakes, unflushed, buffers, .. } = self
+        let Self {
+            connection, transport: Some(transport), waker, wakes, unflushed, buffers, ..
+        } = self
         else {
             return;
         };

@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use bytes::BytesMut;
 use bytes::buf::Limit;
 
 use crate::assembler::Assembled;
@@ -33,7 +32,7 @@ impl Connection {
                 self.receive_whole(&mut input, now);
             }
             match self.decoder.next(&mut input) {
-                Ok(Some(Piece::Data(data))) => self.receive_data(&data, now),
+                Ok(Some(Piece::Data(data))) => self.receive_data(data, now),
                 Ok(Some(Piece::Control(control))) => self.receive_control(&control, now),
                 Ok(None) => return,
                 Err(violation) => self.violated(violation, now),
@@ -47,7 +46,7 @@ impl Connection {
     /// [`received`](Self::received), which saves a copy; one that cannot reads to memory of its own
     /// and calls [`receive`](Self::receive). `None` where only that is possible.
     #[inline]
-    pub fn read_target(&mut self) -> Option<Limit<&mut BytesMut>> {
+    pub fn read_target(&mut self) -> Option<Limit<&mut Vec<u8>>> {
         let missing = self.decoder.missing();
         if missing < LARGE || !self.reads_frames() || self.record.is_some() {
             return None;
@@ -155,11 +154,11 @@ impl Connection {
         }
     }
 
-    pub(super) fn receive_data(&mut self, data: &Data<'_>, now: Instant) {
+    pub(super) fn receive_data(&mut self, mut data: Data<'_>, now: Instant) {
         if let Some(record) = &mut self.record
-            && (data.is_first || !data.payload.is_empty())
+            && (data.is_first || data.len() > 0)
         {
-            let (header, payload) = (&data.header, data.payload);
+            let (header, payload) = (data.header, data.payload());
             let entry = FrameEntry::new(End::Peer, header.opcode, header.fin, header.len, payload);
             // The first frame says so itself; the assembler has not seen it yet.
             let compressed = header.compressed || self.assembler.is_compressed();

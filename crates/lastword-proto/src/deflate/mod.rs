@@ -10,7 +10,6 @@
 
 mod window;
 
-use bytes::BytesMut;
 use zlib_rs::{DeflateConfig as Parameters, DeflateFlush, InflateFlush, Method, Status, Strategy};
 
 use crate::agreement::{ContextTakeover, DeflateAgreement, DeflateDirection};
@@ -87,7 +86,7 @@ impl Deflate {
     pub(crate) fn inflate(
         &mut self,
         piece: &[u8],
-        out: &mut BytesMut,
+        out: &mut Vec<u8>,
         limit: usize,
     ) -> Result<(), InflateError> {
         self.incoming.inflate(piece, out, limit)
@@ -103,7 +102,7 @@ impl Deflate {
     /// The message ends here.
     pub(crate) fn finish_message(
         &mut self,
-        out: &mut BytesMut,
+        out: &mut Vec<u8>,
         limit: usize,
     ) -> Result<(), InflateError> {
         self.incoming.finish(out, limit)
@@ -302,7 +301,7 @@ impl Incoming {
     fn inflate(
         &mut self,
         piece: &[u8],
-        out: &mut BytesMut,
+        out: &mut Vec<u8>,
         limit: usize,
     ) -> Result<(), InflateError> {
         let mut rest = piece;
@@ -312,7 +311,7 @@ impl Incoming {
         Ok(())
     }
 
-    fn finish(&mut self, out: &mut BytesMut, limit: usize) -> Result<(), InflateError> {
+    fn finish(&mut self, out: &mut Vec<u8>, limit: usize) -> Result<(), InflateError> {
         // The sender took the tail of its last block off (RFC 7692 section 7.2.1). A message of no
         // bytes at all has no block, and one that ends with a final block needs no tail.
         if self.at == Standing::Inside {
@@ -329,7 +328,7 @@ impl Incoming {
     fn run<'a>(
         &mut self,
         piece: &'a [u8],
-        out: &mut BytesMut,
+        out: &mut Vec<u8>,
         limit: usize,
     ) -> Result<&'a [u8], InflateError> {
         let codec = self.codec.get_or_insert_with(|| {
@@ -377,7 +376,7 @@ impl Incoming {
 }
 
 /// Begins a new stream that still knows what this message brought so far.
-fn restart(codec: &mut zlib_rs::Inflate, so_far: &BytesMut) {
+fn restart(codec: &mut zlib_rs::Inflate, so_far: &[u8]) {
     codec.reset(false);
     let window = so_far.len().saturating_sub(1 << 15);
     // A dictionary that is refused is one that the peer cannot refer to either.
