@@ -35,22 +35,7 @@ impl Exchange {
 
     /// The request, parsed anew at each call.
     pub fn request(&self) -> Request<()> {
-        let head = self.heads.get(..self.response_at).unwrap_or_default();
-        let mut fields = room_for_fields(head);
-        let mut parsed = httparse::Request::new(&mut fields);
-        let mut request = Request::new(());
-        // An opening that failed to parse never became an exchange; a made-up one says nothing.
-        if parsed.parse(head).is_ok() {
-            *request.version_mut() = Version::HTTP_11;
-            if let Some(Ok(method)) = parsed.method.map(str::parse) {
-                *request.method_mut() = method;
-            }
-            if let Some(Ok(uri)) = parsed.path.map(str::parse) {
-                *request.uri_mut() = uri;
-            }
-            *request.headers_mut() = header_map(parsed.headers).unwrap_or_default();
-        }
-        request
+        parse_request(self.heads.get(..self.response_at).unwrap_or_default())
     }
 
     /// The response, parsed anew at each call.
@@ -76,9 +61,28 @@ impl std::fmt::Debug for Exchange {
     }
 }
 
+/// The request of this head.
+pub(crate) fn parse_request(head: &[u8]) -> Request<()> {
+    let mut fields = room_for_fields(head);
+    let mut parsed = httparse::Request::new(&mut fields);
+    let mut request = Request::new(());
+    // An opening that failed to parse never became an exchange; a made-up one says nothing.
+    if parsed.parse(head).is_ok() {
+        *request.version_mut() = Version::HTTP_11;
+        if let Some(Ok(method)) = parsed.method.map(str::parse) {
+            *request.method_mut() = method;
+        }
+        if let Some(Ok(uri)) = parsed.path.map(str::parse) {
+            *request.uri_mut() = uri;
+        }
+        *request.headers_mut() = header_map(parsed.headers).unwrap_or_default();
+    }
+    request
+}
+
 /// Header fields as a map; `None` if a name or a value may not stand in one.
 pub(crate) fn header_map(fields: &[httparse::Header<'_>]) -> Option<HeaderMap> {
-    let mut headers = HeaderMap::with_capacity(fields.len());
+    let mut headers = HeaderMap::try_with_capacity(fields.len()).ok()?;
     for field in fields {
         let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
         let value = HeaderValue::from_bytes(field.value).ok()?;

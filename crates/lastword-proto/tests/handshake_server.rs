@@ -296,3 +296,55 @@ fn a_server_that_asks_for_nothing_answers_a_bare_offer_barely() {
     let answer = String::from_utf8(answer.to_vec()).unwrap();
     assert!(answer.contains("Sec-WebSocket-Extensions: permessage-deflate\r\n"), "{answer}");
 }
+
+/// Whether a request with these bytes in place of `from` is served.
+fn is_served(from: &str, to: &[u8]) -> bool {
+    let at = GOOD.find(from).unwrap();
+    let request = [&GOOD.as_bytes()[..at], to, &GOOD.as_bytes()[at + from.len()..]].concat();
+    matches!(opening(Options::default()).receive(&request), Step::Offer(_))
+}
+
+#[test]
+fn what_is_served_is_valid_by_the_types_of_http() {
+    for byte in 0..=u8::MAX {
+        let (name, value) = ([b'x', byte, b'y'], [b'x', byte, b'y']);
+        let field = [&name[..], b": z\r\nHost"].concat();
+        let valid = http::HeaderName::from_bytes(&name).is_ok();
+        // A colon ends the name: what is behind it is the value.
+        assert_eq!(is_served("Host", &field), valid || byte == b':', "in a name: {byte:#x}");
+        let field = [b"X: ", &value[..], b"\r\nHost"].concat();
+        let valid = http::HeaderValue::from_bytes(&value).is_ok();
+        assert_eq!(is_served("Host", &field), valid, "in a value: {byte:#x}");
+        for target in [[b'/', byte, b'a'], [b'a', byte, b'/'], [b'?', byte, b'a']] {
+            let text = std::str::from_utf8(&target).ok();
+            let valid = text.is_some_and(|text| text.parse::<http::Uri>().is_ok())
+                && byte.is_ascii_graphic();
+            assert_eq!(is_served("/chat?x=1", &target), valid, "in a target: {byte:#x}");
+        }
+    }
+}
+
+#[test]
+fn headers_of_the_application_are_added_and_replace_none_of_the_handshake() {
+    let mut options = Options::default();
+    options.headers.insert("server", "lastword".parse().unwrap());
+    options.headers.insert("upgrade", "h2c".parse().unwrap());
+    options.headers.insert("sec-websocket-accept", "forged".parse().unwrap());
+    let Step::Offer(offer) = opening(options).receive(GOOD.as_bytes()) else { panic!("an offer") };
+    let (answer, _) = offer.accept().unwrap();
+    assert_eq!(
+        std::str::from_utf8(&answer).unwrap(),
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nServer: lastword\r\n\r\n"
+    );
+}
+
+#[test]
+fn a_request_with_more_fields_than_a_browser_sends_is_read_whole() {
+    for fields in 0..=120 {
+        let request = with("Host", &format!("{}Host", "X: y\r\n".repeat(fields)));
+        let offered = offer(&request);
+        assert_eq!(offered.request().headers().get_all("x").iter().count(), fields);
+        assert_eq!(offered.accept().unwrap().1.exchange.request().headers().len(), fields + 5);
+    }
+}

@@ -29,7 +29,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
 
 use super::head::{Head, HeadError};
 use super::negotiate::{self, NegotiationError};
-use super::{asks_for_upgrade, key};
+use super::{has_token, key};
 use crate::agreement::Agreement;
 use crate::config::{Config, DeflateConfig, OpeningLimits};
 use crate::exchange::Exchange;
@@ -199,7 +199,8 @@ impl Opening {
 
     /// All that section 4.1 asks a client to verify.
     fn agree(&mut self, headers: HeaderMap, leftover: Bytes) -> Result<Agreement, Error> {
-        if !asks_for_upgrade(&headers) {
+        let values = |name| headers.get_all(name).iter().map(HeaderValue::as_bytes);
+        if !has_token(values(UPGRADE), "websocket") || !has_token(values(CONNECTION), "upgrade") {
             return Err(Error::NoUpgrade);
         }
         let mut accepts = headers.get_all(SEC_WEBSOCKET_ACCEPT).iter();
@@ -212,7 +213,8 @@ impl Opening {
             }
         }
         let subprotocol = self.check_subprotocol(&headers)?;
-        let deflate = negotiate::check_answer(&headers, self.deflate.as_ref())?;
+        let deflate =
+            negotiate::check_answer(values(SEC_WEBSOCKET_EXTENSIONS), self.deflate.as_ref())?;
         let exchange = Exchange::new(&self.wire, &self.head.take());
         let subprotocol = subprotocol.map(Into::into);
         Ok(Agreement { role: Role::Client, subprotocol, deflate, exchange, leftover })
@@ -353,7 +355,10 @@ fn dechunk(mut raw: &[u8]) -> Vec<u8> {
 }
 
 /// Appends header fields in wire form.
-pub(super) fn write_headers(out: &mut Vec<u8>, headers: &HeaderMap) {
+pub(super) fn write_headers<'a>(
+    out: &mut Vec<u8>,
+    headers: impl IntoIterator<Item = (&'a HeaderName, &'a HeaderValue)>,
+) {
     for (name, value) in headers {
         out.extend_from_slice(canonical(name).as_bytes());
         out.extend_from_slice(b": ");

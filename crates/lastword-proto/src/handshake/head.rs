@@ -1,6 +1,9 @@
 //! The head of an HTTP/1.1 message: found as its bytes come, parsed once, within limits.
 
+use std::mem::MaybeUninit;
+
 use http::HeaderMap;
+use httparse::Header;
 
 use crate::config::OpeningLimits;
 use crate::exchange;
@@ -16,6 +19,26 @@ pub(super) struct Head {
     /// Where the start line ends, with its line end.
     start_line: Option<usize>,
     fields: usize,
+}
+
+/// The fields of a head, as they stand in it.
+pub(super) struct Fields<'a>(&'a [Header<'a>]);
+
+impl<'a> Fields<'a> {
+    /// The values of all fields of this name, in any case, in their order.
+    pub(super) fn all(&self, name: &'static str) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let named = self.0.iter().filter(move |field| field.name.eq_ignore_ascii_case(name));
+        named.map(|field| field.value)
+    }
+
+    /// The only value of a header; how many there are if that is not one.
+    pub(super) fn sole(&self, name: &'static str) -> Result<&'a [u8], usize> {
+        let mut values = self.all(name);
+        match (values.next(), values.next()) {
+            (Some(value), None) => Ok(value),
+            _ => Err(self.all(name).count()),
+        }
+    }
 }
 
 /// What is wrong with a head.
@@ -93,11 +116,22 @@ impl Head {
         if size > self.bytes.len() { Vec::new() } else { self.bytes.split_off(size) }
     }
 
-    /// The request: method, target and headers.
-    pub(super) fn parse_request(&self) -> Result<(String, String, HeaderMap), HeadError> {
-        let mut fields = vec![httparse::EMPTY_HEADER; self.fields];
-        let mut request = httparse::Request::new(&mut fields);
-        match request.parse(&self.bytes) {
+    /// What `look` finds in the request: method, target and fields. They are shown where they stand;
+    /// nothing is copied.
+    pub(super) fn parse_request<T>(
+        &self,
+        look: impl FnOnce(&str, &str, &Fields<'_>) -> T,
+    ) -> Result<T, HeadError> {
+        let mut few = [MaybeUninit::uninit(); FEW];
+        let mut many = Vec::new();
+        let room = if self.fields <= FEW {
+            few.as_mut_slice()
+        } else {
+            many.resize(self.fields, MaybeUninit::uninit());
+            many.as_mut_slice()
+        };
+        let mut request = httparse::Request::new(&mut []);
+        match request.parse_with_uninit_headers(&self.bytes, room) {
             Ok(httparse::Status::Complete(_)) => {}
             Ok(httparse::Status::Partial) => return Err(HeadError::Malformed("incomplete")),
             Err(error) => return Err(malformed(error)),
@@ -107,7 +141,7 @@ impl Head {
         }
         let (method, target) =
             (request.method.unwrap_or_default(), request.path.unwrap_or_default());
-        Ok((method.to_owned(), target.to_owned(), header_map(request.headers)?))
+        Ok(look(method, target, &Fields(request.headers)))
     }
 
     /// The response: status and headers.
@@ -124,7 +158,7 @@ impl Head {
 
     fn next_newline(&mut self) -> Option<usize> {
         let unseen = self.bytes.get(self.scanned..).unwrap_or_default();
-        let Some(found) = unseen.iter().position(|&byte| byte == b'\n') else {
+        let Some(found) = memchr::memchr(b'\n', unseen) else {
             self.scanned = self.bytes.len();
             return None;
         };
@@ -160,6 +194,9 @@ impl Head {
         }
     }
 }
+
+/// As many fields as are parsed without asking for memory. Browsers send some 15.
+const FEW: usize = 32;
 
 const fn malformed(error: httparse::Error) -> HeadError {
     match error {

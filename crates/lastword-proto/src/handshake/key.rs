@@ -17,13 +17,19 @@ pub fn new_key(nonce: [u8; 16]) -> String {
 /// assert_eq!(accept_key("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 /// ```
 pub fn accept_key(key: &str) -> String {
+    accept(key.as_bytes())
+}
+
+pub(super) fn accept(key: &[u8]) -> String {
     let mut hash = sha1_smol::Sha1::new();
-    hash.update(key.as_bytes());
+    hash.update(key);
     hash.update(GUID);
     BASE64.encode(&hash.digest().bytes())
 }
 
 /// Whether a key is the base64 of 16 bytes.
-pub(super) fn is_valid(key: &str) -> bool {
-    BASE64.decode(key.as_bytes()).is_ok_and(|nonce| nonce.len() == 16)
+pub(super) fn is_valid(key: &[u8]) -> bool {
+    // 16 bytes are 24 letters; what is longer or shorter needs no decoding.
+    let mut nonce = [0; 18];
+    key.len() == 24 && BASE64.decode_mut(key, &mut nonce).is_ok_and(|size| size == 16)
 }

@@ -14,16 +14,14 @@ pub use head::HeadError;
 pub use key::{accept_key, new_key};
 pub use negotiate::NegotiationError;
 
-use http::HeaderMap;
-use http::header::{CONNECTION, HeaderName, UPGRADE};
-
-/// Whether `Upgrade: websocket` and `Connection: upgrade` are there.
-fn asks_for_upgrade(headers: &HeaderMap) -> bool {
-    has_token(headers, UPGRADE, "websocket") && has_token(headers, CONNECTION, "upgrade")
+/// Whether a header that is a list of tokens, in one field or several, has `token`.
+fn has_token<'a>(mut values: impl Iterator<Item = &'a [u8]>, token: &str) -> bool {
+    let is_token = |part: &[u8]| part.trim_ascii().eq_ignore_ascii_case(token.as_bytes());
+    values.any(|value| is_text(value) && value.split(|&byte| byte == b',').any(is_token))
 }
 
-/// Whether a header that is a list of tokens, in one field or several, has `token`.
-fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
-    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|part| part.trim().eq_ignore_ascii_case(token))
+/// Whether a value is of visible ASCII, spaces and tabs. Others are allowed (RFC 9110 section 5.5),
+/// but mean nothing here.
+fn is_text(value: &[u8]) -> bool {
+    value.iter().all(|&byte| matches!(byte, b'\t' | b' '..=b'~'))
 }

@@ -3,8 +3,7 @@
 //! A server declines an offer that it cannot or may not accept, and takes the next; a client fails
 //! an answer that it did not allow.
 
-use http::header::SEC_WEBSOCKET_EXTENSIONS;
-use http::{HeaderMap, HeaderValue};
+use std::borrow::Cow;
 
 use crate::agreement::{ContextTakeover, DeflateAgreement, DeflateDirection};
 use crate::config::DeflateConfig;
@@ -52,6 +51,10 @@ pub enum NegotiationError {
 
 const NAME: &str = "permessage-deflate";
 
+/// An answer with all that one can say.
+const LONGEST_ANSWER: &str = "permessage-deflate; server_no_context_takeover; \
+    client_no_context_takeover; server_max_window_bits=15; client_max_window_bits=15";
+
 /// The parameters of one element, as they were written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Parameters {
@@ -69,19 +72,23 @@ enum ClientBits {
 }
 
 /// The first offer that the server can accept: what is agreed on, and the answer that says so.
-pub(super) fn accept_offer(
-    headers: &HeaderMap,
+/// `values` are those of all `Sec-WebSocket-Extensions` fields, in order.
+pub(super) fn accept_offer<'a>(
+    values: impl Iterator<Item = &'a [u8]>,
     config: &DeflateConfig,
-) -> Option<(DeflateAgreement, HeaderValue)> {
-    // A malformed list holds no offer that could be understood; the connection goes without.
-    let offers = parse_list(headers).ok()?;
-    let offers = offers.iter().filter(|element| element.name.eq_ignore_ascii_case(NAME));
-    offers
-        .filter_map(|offer| Parameters::parse(&offer.parameters).ok())
-        .find_map(|offer| answer(&offer, config))
+) -> Option<(DeflateAgreement, String)> {
+    let mut accepted = None;
+    for element in elements(values) {
+        // A malformed list holds no offer that could be understood; the connection goes without.
+        let Element { name, parameters } = element.ok()?;
+        if accepted.is_none() && name.eq_ignore_ascii_case(NAME) {
+            accepted = parameters.ok().and_then(|offer| answer(&offer, config));
+        }
+    }
+    accepted
 }
 
-fn answer(offer: &Parameters, config: &DeflateConfig) -> Option<(DeflateAgreement, HeaderValue)> {
+fn answer(offer: &Parameters, config: &DeflateConfig) -> Option<(DeflateAgreement, String)> {
     let server_bits = config.own_window_bits.clamp(9, 15).min(offer.server_bits.unwrap_or(15));
     if server_bits < 9 {
         // zlib cannot compress with a window of 256 bytes.
@@ -96,7 +103,8 @@ fn answer(offer: &Parameters, config: &DeflateConfig) -> Option<(DeflateAgreemen
     let server = takeover(offer.server_takeover.is_some(), config.own_takeover);
     let client = takeover(offer.client_takeover.is_some(), config.peer_takeover);
 
-    let mut text = String::from(NAME);
+    let mut text = String::with_capacity(LONGEST_ANSWER.len());
+    text += NAME;
     if server == ContextTakeover::None {
         text += "; server_no_context_takeover";
     }
@@ -104,16 +112,18 @@ fn answer(offer: &Parameters, config: &DeflateConfig) -> Option<(DeflateAgreemen
         text += "; client_no_context_takeover";
     }
     if server_bits < 15 || offer.server_bits.is_some() {
-        text += &format!("; server_max_window_bits={server_bits}");
+        text += "; server_max_window_bits=";
+        text += in_digits(server_bits);
     }
     if offer.client_bits.is_some() && client_bits < 15 {
-        text += &format!("; client_max_window_bits={client_bits}");
+        text += "; client_max_window_bits=";
+        text += in_digits(client_bits);
     }
     let agreement = DeflateAgreement {
         client: DeflateDirection { window_bits: client_bits, takeover: client },
         server: DeflateDirection { window_bits: server_bits, takeover: server },
     };
-    Some((agreement, HeaderValue::from_str(&text).ok()?))
+    Some((agreement, text))
 }
 
 const fn takeover(declined: bool, config: ContextTakeover) -> ContextTakeover {
@@ -136,23 +146,23 @@ pub(super) fn offer(config: &DeflateConfig) -> String {
 }
 
 /// Holds the server's answer against the offer that `config` made.
-pub(super) fn check_answer(
-    headers: &HeaderMap,
+pub(super) fn check_answer<'a>(
+    values: impl Iterator<Item = &'a [u8]>,
     config: Option<&DeflateConfig>,
 ) -> Result<Option<DeflateAgreement>, NegotiationError> {
-    let answers = parse_list(headers)?;
-    let Some(answer) = answers.first() else { return Ok(None) };
+    let mut answers = elements(values).collect::<Result<Vec<_>, _>>()?.into_iter();
+    let Some(answer) = answers.next() else { return Ok(None) };
     let Some(config) = config.filter(|_| answer.name.eq_ignore_ascii_case(NAME)) else {
-        return Err(NegotiationError::NotOffered(answer.name.clone()));
+        return Err(NegotiationError::NotOffered(answer.name.to_owned()));
     };
-    if let Some(second) = answers.get(1) {
+    if let Some(second) = answers.next() {
         return Err(if second.name.eq_ignore_ascii_case(NAME) {
             NegotiationError::Repeated
         } else {
-            NegotiationError::NotOffered(second.name.clone())
+            NegotiationError::NotOffered(second.name.to_owned())
         });
     }
-    let answer = Parameters::parse(&answer.parameters)?;
+    let answer = answer.parameters?;
 
     let (answered, asked) = (answer.server_bits.unwrap_or(15), config.peer_window_bits.max(8));
     if answered > asked {
@@ -180,37 +190,32 @@ pub(super) fn check_answer(
 }
 
 impl Parameters {
-    fn parse(parameters: &[(String, Option<String>)]) -> Result<Self, NegotiationError> {
-        let mut parsed = Self::default();
-        for (name, value) in parameters {
-            let invalid = || NegotiationError::InvalidValue(name.clone());
-            let known = match name.as_str() {
-                "server_no_context_takeover" => {
-                    flag(value.as_deref()).ok_or_else(invalid)?;
-                    parsed.server_takeover.replace(()).is_none()
-                }
-                "client_no_context_takeover" => {
-                    flag(value.as_deref()).ok_or_else(invalid)?;
-                    parsed.client_takeover.replace(()).is_none()
-                }
-                "server_max_window_bits" => {
-                    let bits = value.as_deref().and_then(window_bits).ok_or_else(invalid)?;
-                    parsed.server_bits.replace(bits).is_none()
-                }
-                "client_max_window_bits" => {
-                    let bits = match value.as_deref() {
-                        None => ClientBits::Any,
-                        Some(value) => ClientBits::AtMost(window_bits(value).ok_or_else(invalid)?),
-                    };
-                    parsed.client_bits.replace(bits).is_none()
-                }
-                _ => return Err(NegotiationError::UnknownParameter(name.clone())),
-            };
-            if !known {
-                return Err(NegotiationError::RepeatedParameter(name.clone()));
+    /// These, and one more.
+    fn with(mut self, name: &str, value: Option<&str>) -> Result<Self, NegotiationError> {
+        let invalid = || NegotiationError::InvalidValue(name.to_owned());
+        let is_new = match name {
+            "server_no_context_takeover" => {
+                flag(value).ok_or_else(invalid)?;
+                self.server_takeover.replace(()).is_none()
             }
-        }
-        Ok(parsed)
+            "client_no_context_takeover" => {
+                flag(value).ok_or_else(invalid)?;
+                self.client_takeover.replace(()).is_none()
+            }
+            "server_max_window_bits" => {
+                let bits = value.and_then(window_bits).ok_or_else(invalid)?;
+                self.server_bits.replace(bits).is_none()
+            }
+            "client_max_window_bits" => {
+                let bits = match value {
+                    None => ClientBits::Any,
+                    Some(value) => ClientBits::AtMost(window_bits(value).ok_or_else(invalid)?),
+                };
+                self.client_bits.replace(bits).is_none()
+            }
+            _ => return Err(NegotiationError::UnknownParameter(name.to_owned())),
+        };
+        if is_new { Ok(self) } else { Err(NegotiationError::RepeatedParameter(name.to_owned())) }
     }
 }
 
@@ -233,31 +238,41 @@ fn window_bits(value: &str) -> Option<u8> {
     }
 }
 
-/// One element of the header: a name and its parameters.
-#[derive(Debug)]
-struct Element {
-    name: String,
-    parameters: Vec<(String, Option<String>)>,
+/// A number of bits that [`window_bits`] reads.
+const fn in_digits(bits: u8) -> &'static str {
+    match bits {
+        ..=8 => "8",
+        9 => "9",
+        10 => "10",
+        11 => "11",
+        12 => "12",
+        13 => "13",
+        14 => "14",
+        15.. => "15",
+    }
+}
+
+/// One element of the header: a name and its parameters, as permessage-deflate would have them.
+struct Element<'a> {
+    name: &'a str,
+    parameters: Result<Parameters, NegotiationError>,
 }
 
 /// All elements of all `Sec-WebSocket-Extensions` fields, in order.
-fn parse_list(headers: &HeaderMap) -> Result<Vec<Element>, NegotiationError> {
-    let mut elements = Vec::new();
-    for value in headers.get_all(SEC_WEBSOCKET_EXTENSIONS) {
-        let mut scanner = Scanner { rest: value.as_bytes() };
-        loop {
-            // Empty list elements are allowed (RFC 9110 section 5.6.1.2).
+fn elements<'a>(
+    mut values: impl Iterator<Item = &'a [u8]>,
+) -> impl Iterator<Item = Result<Element<'a>, NegotiationError>> {
+    let mut scanner = Scanner { rest: &[] };
+    std::iter::from_fn(move || {
+        // Empty list elements are allowed (RFC 9110 section 5.6.1.2).
+        while scanner.eat(b',') {}
+        while scanner.is_at_end() {
+            scanner.rest = values.next()?;
             while scanner.eat(b',') {}
-            if scanner.is_at_end() {
-                break;
-            }
-            elements.push(scanner.element().ok_or(NegotiationError::Malformed)?);
-            if !scanner.is_at_end() && !scanner.eat(b',') {
-                return Err(NegotiationError::Malformed);
-            }
         }
-    }
-    Ok(elements)
+        let element = scanner.element().filter(|_| scanner.is_at_end() || scanner.is_at(b','));
+        Some(element.ok_or(NegotiationError::Malformed))
+    })
 }
 
 /// Reads a header value from left to right, each byte once.
@@ -265,30 +280,30 @@ struct Scanner<'a> {
     rest: &'a [u8],
 }
 
-impl Scanner<'_> {
-    fn element(&mut self) -> Option<Element> {
+impl<'a> Scanner<'a> {
+    fn element(&mut self) -> Option<Element<'a>> {
         let name = self.token()?;
-        let mut parameters = Vec::new();
+        let mut parameters = Ok(Parameters::default());
         while self.eat(b';') {
             let name = self.token()?;
             let value = if self.eat(b'=') { Some(self.value()?) } else { None };
-            parameters.push((name, value));
+            parameters = parameters.and_then(|known| known.with(name, value.as_deref()));
         }
         Some(Element { name, parameters })
     }
 
-    fn token(&mut self) -> Option<String> {
+    fn token(&mut self) -> Option<&'a str> {
         self.skip_space();
         let end = self.rest.iter().position(|&b| !is_token(b)).unwrap_or(self.rest.len());
         let (token, rest) = self.rest.split_at(end);
         self.rest = rest;
-        if token.is_empty() { None } else { String::from_utf8(token.to_vec()).ok() }
+        if token.is_empty() { None } else { std::str::from_utf8(token).ok() }
     }
 
     /// A token, or a quoted string whose content is a token (RFC 6455 section 9.1).
-    fn value(&mut self) -> Option<String> {
+    fn value(&mut self) -> Option<Cow<'a, str>> {
         if !self.eat(b'"') {
-            return self.token();
+            return self.token().map(Cow::Borrowed);
         }
         let end = self.rest.iter().position(|&b| b == b'"')?;
         let (quoted, rest) = self.rest.split_at(end);
@@ -297,7 +312,7 @@ impl Scanner<'_> {
         if content.is_empty() || !content.iter().copied().all(is_token) {
             return None;
         }
-        String::from_utf8(content).ok()
+        String::from_utf8(content).ok().map(Cow::Owned)
     }
 
     fn eat(&mut self, byte: u8) -> bool {
@@ -309,6 +324,10 @@ impl Scanner<'_> {
             }
             _ => false,
         }
+    }
+
+    fn is_at(&self, byte: u8) -> bool {
+        self.rest.first() == Some(&byte)
     }
 
     fn is_at_end(&mut self) -> bool {

@@ -20,16 +20,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{
-    ALLOW, CONTENT_LENGTH, HOST, HeaderName, ORIGIN, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
-    SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
+    ALLOW, CONNECTION, CONTENT_LENGTH, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
+    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version};
+use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
 
-use super::head::{Head, HeadError};
-use super::{asks_for_upgrade, key, negotiate};
-use crate::agreement::Agreement;
+use super::client::write_headers;
+use super::head::{Fields, Head, HeadError};
+use super::{has_token, is_text, key, negotiate};
+use crate::agreement::{Agreement, DeflateAgreement};
 use crate::config::{Config, OpeningLimits};
-use crate::exchange::Exchange;
+use crate::exchange::{self, Exchange};
 use crate::wire::Role;
 
 /// What a server asks of requests.
@@ -40,7 +41,8 @@ pub struct Options {
     pub subprotocols: Subprotocols,
     /// Which origins (sites whose scripts connect from browsers) it serves.
     pub origins: Origins,
-    /// Headers to add to the 101 response, such as `Server`.
+    /// Headers to add to the 101 response, such as `Server`. Those that the handshake itself says
+    /// (`Upgrade`, `Sec-WebSocket-Accept`, …) are left out.
     pub headers: HeaderMap,
 }
 
@@ -101,12 +103,20 @@ pub enum Step {
 /// A valid request for a WebSocket connection, with what came right behind it.
 #[derive(Debug)]
 pub struct Offer {
-    request: Request<()>,
     /// The request as it came.
     head: Vec<u8>,
+    answer: Answer,
     leftover: Bytes,
     options: Arc<Options>,
-    config: Arc<Config>,
+}
+
+/// What a request is answered with, should it be accepted.
+#[derive(Debug)]
+struct Answer {
+    accept_key: String,
+    subprotocol: Option<Box<str>>,
+    /// What is agreed on, and how that is said.
+    deflate: Option<(DeflateAgreement, String)>,
 }
 
 /// Why a request was refused.
@@ -195,93 +205,131 @@ impl Opening {
 
     fn judge(&mut self, size: usize) -> Result<Box<Offer>, Box<Refusal>> {
         let leftover = Bytes::from(self.head.split_off(size));
-        let (method, target, headers) =
-            self.head.parse_request().map_err(|error| Refusal::new(error.into()))?;
-        check(&method, &headers, &self.options).map_err(|reason| {
-            let mut refusal = Refusal::new(reason);
-            if method == "HEAD" {
-                refusal.body = Body::Withheld;
-            }
-            refusal
-        })?;
-        let uri: Uri = target.parse().map_err(|_| Refusal::new(HeadError::Target.into()))?;
-        let mut request = Request::new(());
-        *request.method_mut() = Method::GET;
-        *request.uri_mut() = uri;
-        *request.version_mut() = Version::HTTP_11;
-        *request.headers_mut() = headers;
-        let (options, config) = (Arc::clone(&self.options), Arc::clone(&self.config));
-        let head = self.head.take();
-        Ok(Box::new(Offer { request, head, leftover, options, config }))
+        let (options, config) = (&*self.options, &*self.config);
+        let answer = self.head.parse_request(|method, target, fields| {
+            let checked = check(method, target, fields, options);
+            checked.map(|key| Answer::new(key, fields, options, config)).map_err(|reason| {
+                let mut refusal = Refusal::new(reason);
+                if method == "HEAD" {
+                    refusal.body = Body::Withheld;
+                }
+                refusal
+            })
+        });
+        let answer = answer.map_err(|error| Refusal::new(error.into()))??;
+        let options = Arc::clone(&self.options);
+        Ok(Box::new(Offer { head: self.head.take(), answer, leftover, options }))
     }
 }
 
-/// All that section 4.2.1 asks of a request, in the order in which it helps to hear of it.
-fn check(method: &str, headers: &HeaderMap, options: &Options) -> Result<(), RefusalReason> {
+/// All that section 4.2.1 asks of a request, in the order in which it helps to hear of it. Returns
+/// the key.
+fn check<'a>(
+    method: &str,
+    target: &str,
+    fields: &Fields<'a>,
+    options: &Options,
+) -> Result<&'a [u8], RefusalReason> {
     if method != "GET" {
         return Err(RefusalReason::Method(method.to_owned()));
     }
-    let hosts = headers.get_all(HOST).iter().count();
+    let hosts = fields.all("host").count();
     if hosts != 1 {
         return Err(RefusalReason::Host(hosts));
     }
     // A body would be taken for frames, or frames for a body.
-    let empty = |value: &HeaderValue| value.as_bytes().iter().all(|&digit| digit == b'0');
-    if headers.contains_key(TRANSFER_ENCODING) || !headers.get_all(CONTENT_LENGTH).iter().all(empty)
+    let empty = |value: &[u8]| value.iter().all(|&digit| digit == b'0');
+    if fields.all("transfer-encoding").next().is_some() || !fields.all("content-length").all(empty)
     {
         return Err(RefusalReason::Body);
     }
-    if !asks_for_upgrade(headers) {
+    let upgrades = has_token(fields.all("upgrade"), "websocket");
+    if !upgrades || !has_token(fields.all("connection"), "upgrade") {
         return Err(RefusalReason::NoUpgrade);
     }
-    match sole(headers, SEC_WEBSOCKET_VERSION) {
-        Ok(version) if version.as_bytes() == b"13" => {}
+    match fields.sole("sec-websocket-version") {
+        Ok(b"13") => {}
         Ok(version) => {
-            let version = String::from_utf8_lossy(version.as_bytes()).into_owned();
+            let version = String::from_utf8_lossy(version).into_owned();
             return Err(RefusalReason::Version(version));
         }
         Err(count) => return Err(RefusalReason::VersionCount(count)),
     }
-    let key = sole(headers, SEC_WEBSOCKET_KEY).ok().and_then(|key| key.to_str().ok());
-    if !key.is_some_and(key::is_valid) {
-        return Err(RefusalReason::Key);
+    let key = fields.sole("sec-websocket-key").ok().filter(|key| key::is_valid(key));
+    let key = key.ok_or(RefusalReason::Key)?;
+    check_origin(fields, &options.origins)?;
+    if !is_uri(target) {
+        return Err(HeadError::Target.into());
     }
-    check_origin(headers, &options.origins)
+    Ok(key)
 }
 
-fn check_origin(headers: &HeaderMap, origins: &Origins) -> Result<(), RefusalReason> {
+fn check_origin(fields: &Fields<'_>, origins: &Origins) -> Result<(), RefusalReason> {
     let Origins::Only(allowed) = origins else { return Ok(()) };
-    let is_allowed = |origin: &HeaderValue| {
-        allowed.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes())
-    };
-    match headers.get_all(ORIGIN).iter().find(|origin| !is_allowed(origin)) {
+    let is_allowed = |origin: &&[u8]| allowed.iter().any(|allowed| allowed.as_bytes() == *origin);
+    match fields.all("origin").find(|origin| !is_allowed(origin)) {
         None => Ok(()),
-        Some(origin) => {
-            Err(RefusalReason::Origin(String::from_utf8_lossy(origin.as_bytes()).into_owned()))
-        }
+        Some(origin) => Err(RefusalReason::Origin(String::from_utf8_lossy(origin).into_owned())),
     }
 }
 
-/// The only value of a header; how many there are if that is not one.
-fn sole(headers: &HeaderMap, name: HeaderName) -> Result<&HeaderValue, usize> {
-    let mut values = headers.get_all(&name).iter();
-    match (values.next(), values.next()) {
-        (Some(value), None) => Ok(value),
-        _ => Err(headers.get_all(&name).iter().count()),
+/// Whether a request target is a URI. The paths that nearly all requests have are seen to be without
+/// parsing them.
+fn is_uri(target: &str) -> bool {
+    let is_plain = |byte: u8| {
+        byte.is_ascii_alphanumeric()
+            || matches!(byte, b'/' | b'?' | b'=' | b'&' | b'-' | b'.' | b'_')
+    };
+    let is_plain_path = target.starts_with('/')
+        && target.len() < usize::from(u16::MAX)
+        && target.bytes().all(is_plain);
+    is_plain_path || target.parse::<Uri>().is_ok()
+}
+
+impl Answer {
+    fn new(key: &[u8], fields: &Fields<'_>, options: &Options, config: &Config) -> Self {
+        let deflate = config.deflate.as_ref().and_then(|config| {
+            negotiate::accept_offer(fields.all("sec-websocket-extensions"), config)
+        });
+        let subprotocol = choose_subprotocol(fields, &options.subprotocols);
+        Self { accept_key: key::accept(key), subprotocol, deflate }
     }
+
+    /// The response, as it is sent.
+    fn to_bytes(&self, more: &HeaderMap) -> Bytes {
+        let extensions = self.deflate.as_ref().map_or("", |(_, said)| said);
+        let subprotocol = self.subprotocol.as_deref().unwrap_or_default();
+        let mut others = Vec::new();
+        let is_other = |(name, _): &(&HeaderName, _)| !SAID_BY_HANDSHAKE.contains(*name);
+        write_headers(&mut others, more.iter().filter(is_other));
+        let lines = [
+            [SWITCHING_PROTOCOLS, self.accept_key.as_bytes(), b"\r\n"],
+            line("Sec-WebSocket-Extensions: ", extensions),
+            line("Sec-WebSocket-Protocol: ", subprotocol),
+            [&others, b"\r\n", b""],
+        ];
+        lines.as_flattened().concat().into()
+    }
+}
+
+/// The subprotocol that the server prefers among those that the client offers, too.
+fn choose_subprotocol(fields: &Fields<'_>, subprotocols: &Subprotocols) -> Option<Box<str>> {
+    let (Subprotocols::Optional(ours) | Subprotocols::Required(ours)) = subprotocols else {
+        return None;
+    };
+    let is_offered = |ours: &&String| {
+        let mut values = fields.all("sec-websocket-protocol").filter(|value| is_text(value));
+        values.any(|value| {
+            value.split(|&byte| byte == b',').any(|theirs| theirs.trim_ascii() == ours.as_bytes())
+        })
+    };
+    ours.iter().find(is_offered).map(|ours| ours.as_str().into())
 }
 
 impl Offer {
-    /// The request.
-    pub const fn request(&self) -> &Request<()> {
-        &self.request
-    }
-
-    /// The subprotocols that the client offers, its preferred first.
-    pub fn subprotocols(&self) -> impl Iterator<Item = &str> {
-        let values = self.request.headers().get_all(SEC_WEBSOCKET_PROTOCOL);
-        let values = values.into_iter().filter_map(|value| value.to_str().ok());
-        values.flat_map(|value| value.split(',')).map(str::trim).filter(|name| !name.is_empty())
+    /// The request; parsed anew at each call.
+    pub fn request(&self) -> Request<()> {
+        exchange::parse_request(&self.head)
     }
 
     /// Accepts it: the response to write before anything else, and the agreement.
@@ -289,32 +337,15 @@ impl Offer {
     /// # Errors
     /// A [`Refusal`] with 400 when a subprotocol is required and none is shared.
     pub fn accept(self) -> Result<(Bytes, Agreement), Box<Refusal>> {
-        let subprotocol = self.choose_subprotocol()?;
-        let headers = self.request.headers();
-        let deflate = self.config.deflate.as_ref();
-        let deflate = deflate.and_then(|config| negotiate::accept_offer(headers, config));
-        let key = headers.get(SEC_WEBSOCKET_KEY).and_then(|key| key.to_str().ok());
-
-        let mut fields = HeaderMap::new();
-        fields.insert(http::header::UPGRADE, HeaderValue::from_static("websocket"));
-        fields.insert(http::header::CONNECTION, HeaderValue::from_static("Upgrade"));
-        let accept = HeaderValue::try_from(key::accept_key(key.unwrap_or_default()));
-        if let Ok(accept) = accept {
-            fields.insert(http::header::SEC_WEBSOCKET_ACCEPT, accept);
+        let required = matches!(self.options.subprotocols, Subprotocols::Required(_));
+        if required && self.answer.subprotocol.is_none() {
+            return Err(Refusal::new(RefusalReason::Subprotocol));
         }
-        let (deflate, extensions) = deflate.unzip();
-        if let Some(extensions) = extensions {
-            fields.insert(http::header::SEC_WEBSOCKET_EXTENSIONS, extensions);
-        }
-        if let Some(Ok(subprotocol)) = subprotocol.as_deref().map(HeaderValue::from_str) {
-            fields.insert(SEC_WEBSOCKET_PROTOCOL, subprotocol);
-        }
-        fields.extend(self.options.headers.clone());
-        let bytes = encode(StatusCode::SWITCHING_PROTOCOLS, &fields, "");
+        let bytes = self.answer.to_bytes(&self.options.headers);
         let agreement = Agreement {
             role: Role::Server,
-            subprotocol: subprotocol.map(Into::into),
-            deflate,
+            subprotocol: self.answer.subprotocol,
+            deflate: self.answer.deflate.map(|(agreed, _)| agreed),
             exchange: Exchange::new(&self.head, &bytes),
             leftover: self.leftover,
         };
@@ -324,18 +355,6 @@ impl Offer {
     /// Refuses it with a status and a line of text.
     pub fn refuse(self, status: StatusCode, why: impl Into<String>) -> Box<Refusal> {
         Refusal::application(status, why)
-    }
-
-    fn choose_subprotocol(&self) -> Result<Option<String>, Box<Refusal>> {
-        let ours = match &self.options.subprotocols {
-            Subprotocols::None => return Ok(None),
-            Subprotocols::Optional(ours) | Subprotocols::Required(ours) => ours,
-        };
-        let chosen = ours.iter().find(|&ours| self.subprotocols().any(|theirs| theirs == ours));
-        match (&self.options.subprotocols, chosen) {
-            (Subprotocols::Required(_), None) => Err(Refusal::new(RefusalReason::Subprotocol)),
-            (_, chosen) => Ok(chosen.cloned()),
-        }
     }
 }
 
@@ -396,7 +415,7 @@ impl Refusal {
         let mut headers = self.headers.clone();
         // `Upgrade` is a hop-by-hop field (RFC 9110 section 7.8).
         let connection = if headers.contains_key(UPGRADE) { "upgrade, close" } else { "close" };
-        headers.insert(http::header::CONNECTION, HeaderValue::from_static(connection));
+        headers.insert(CONNECTION, HeaderValue::from_static(connection));
         headers.insert(
             http::header::CONTENT_TYPE,
             HeaderValue::from_static("text/plain; charset=utf-8"),
@@ -407,10 +426,22 @@ impl Refusal {
     }
 }
 
+/// A line of a response; nothing if there is nothing to say.
+const fn line<'a>(name: &'static str, value: &'a str) -> [&'a [u8]; 3] {
+    if value.is_empty() { [b"", b"", b""] } else { [name.as_bytes(), value.as_bytes(), b"\r\n"] }
+}
+
+/// How each response that accepts begins; the value of `Sec-WebSocket-Accept` comes next.
+const SWITCHING_PROTOCOLS: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
+    Connection: Upgrade\r\nSec-WebSocket-Accept: ";
+
+const SAID_BY_HANDSHAKE: [HeaderName; 5] =
+    [UPGRADE, CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL];
+
 fn encode(status: StatusCode, headers: &HeaderMap, body: &str) -> Bytes {
     let reason = status.canonical_reason().unwrap_or("Unknown");
     let mut bytes = format!("HTTP/1.1 {} {reason}\r\n", status.as_str()).into_bytes();
-    super::client::write_headers(&mut bytes, headers);
+    write_headers(&mut bytes, headers);
     bytes.extend_from_slice(b"\r\n");
     bytes.extend_from_slice(body.as_bytes());
     bytes.into()
