@@ -4,32 +4,36 @@
 //! connection says and when it ends, the core decides; what the server adds is who is admitted and
 //! when all have to leave.
 
-use std::collections::HashMap;
-use std::future::{Future, poll_fn};
+mod admission;
+mod guests;
+mod listener;
+mod served;
+
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::panic::AssertUnwindSafe;
-use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use http::StatusCode;
-use lastword_proto::handshake::server::{Opening, Options, Origins, Refusal, Step, Subprotocols};
-use lastword_proto::{Agreement, CloseCode, CloseFrame, Config, Ending, Leave};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpSocket, TcpStream, ToSocketAddrs};
+use lastword_proto::handshake::server::{Options, Origins, Subprotocols};
+use lastword_proto::{Config, Ending};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
-use crate::error::{AcceptError, Ended, Phase, SendError};
+use self::admission::{Admission, Doors};
+use self::guests::Guests;
+use self::listener::{is_of_the_guest, listen};
+use self::served::Served;
+use crate::error::AcceptError;
 use crate::pump::Pump;
-use crate::shared::{Keeper, Shared, Writing, now};
-use crate::transport::{Addresses, Plain, Tls, Transport};
+use crate::shared::{Keeper, Shared};
+use crate::transport::{Addresses, Plain};
 use crate::websocket::WebSocket;
 
 /// What a handler may fail with: anything that is an error.
@@ -301,128 +305,6 @@ impl Bound {
     }
 }
 
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // A server that is started again takes its port back from connections that linger. On Windows
-    // the option means something else: to share the port with whoever holds it.
-    socket.set_reuseaddr(cfg!(not(windows)))?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
-}
-
-/// Whether accepting failed because of the one connection that was to be accepted: on some systems
-/// one that was reset while it waited is told like this.
-fn is_of_the_guest(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
-}
-
-/// Whether new connections are welcome.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Doors {
-    Open,
-    Closed,
-}
-
-/// Leads streams to connections.
-struct Admission {
-    config: Arc<Config>,
-    options: Arc<Options>,
-    tls: Option<TlsAcceptor>,
-    doors: watch::Receiver<Doors>,
-}
-
-impl Admission {
-    /// Establishes TLS, if that is asked for, and answers the opening.
-    async fn admit(
-        &self,
-        stream: impl Transport + 'static,
-    ) -> Result<(Box<dyn Transport>, Agreement), AcceptError> {
-        let limit = self.config.open_timeout;
-        let deadline = Instant::now() + limit;
-        let mut transport: Box<dyn Transport> = match &self.tls {
-            None => Box::new(stream),
-            Some(tls) => {
-                let accepted = timeout_at(deadline, tls.accept(stream)).await;
-                let late = |_| AcceptError::TimedOut { limit, phase: Phase::Tls };
-                Box::new(Tls::new(accepted.map_err(late)?.map_err(AcceptError::Tls)?))
-            }
-        };
-        let agreement = self.open(&mut transport, deadline).await?;
-        Ok((transport, agreement))
-    }
-
-    /// Reads the request and answers it. Nothing behind it is looked at before the answer is out.
-    async fn open(
-        &self,
-        transport: &mut Box<dyn Transport>,
-        deadline: Instant,
-    ) -> Result<Agreement, AcceptError> {
-        let limit = self.config.open_timeout;
-        let late = |_| AcceptError::TimedOut { limit, phase: Phase::Handshake };
-        let judged = timeout_at(deadline, self.read_request(transport)).await.map_err(late)?;
-        let result = judged?;
-        let (answer, result) = match result {
-            Ok((answer, agreement)) => (answer, Ok(agreement)),
-            Err(refusal) => (refusal.to_bytes(), Err(AcceptError::Refused(refusal))),
-        };
-        let write = async {
-            transport.write_all(&answer).await?;
-            transport.flush().await
-        };
-        timeout_at(deadline, write).await.map_err(late)?.map_err(AcceptError::Lost)?;
-        if result.is_err() {
-            let linger = Instant::now() + self.config.linger;
-            // The answer is out; how the peer takes leave changes nothing.
-            let _ = timeout_at(linger, leave_readable(transport)).await;
-        }
-        result
-    }
-
-    async fn read_request(
-        &self,
-        transport: &mut Box<dyn Transport>,
-    ) -> Result<Result<(bytes::Bytes, Agreement), Box<Refusal>>, AcceptError> {
-        let mut opening = Opening::new(Arc::clone(&self.options), Arc::clone(&self.config));
-        let mut doors = self.doors.clone();
-        let mut buffer = [0; 2048];
-        loop {
-            let read = tokio::select! {
-                biased;
-                _ = doors.wait_for(|doors| *doors == Doors::Closed) => {
-                    let status = StatusCode::SERVICE_UNAVAILABLE;
-                    return Ok(Err(Refusal::application(status, "server is shutting down")));
-                }
-                read = transport.read(&mut buffer) => read,
-            };
-            match read {
-                Ok(0) => return Err(AcceptError::Eof { bytes: opening.received() }),
-                Ok(count) => match opening.receive(buffer.get(..count).unwrap_or_default()) {
-                    Step::More => {}
-                    Step::Offer(offer) => return Ok(offer.accept()),
-                    Step::Refused(refusal) => return Ok(Err(refusal)),
-                },
-                Err(error) => return Err(AcceptError::Lost(error)),
-            }
-        }
-    }
-}
-
-/// Ends our half of a refused stream and reads what the peer had sent behind its request: a reset
-/// for unread bytes would take our answer with it.
-async fn leave_readable(transport: &mut Box<dyn Transport>) -> io::Result<()> {
-    transport.shutdown().await?;
-    let mut buffer = [0; 2048];
-    let mut left = REFUSED_REST;
-    while left > 0 {
-        match transport.read(&mut buffer).await? {
-            0 => break,
-            count => left = left.saturating_sub(count),
-        }
-    }
-    Ok(())
-}
-
 /// The whole life of an accepted stream.
 async fn welcome<F, T>(
     stream: TcpStream,
@@ -466,151 +348,5 @@ async fn welcome<F, T>(
     served.handler_done().await;
 }
 
-/// A handler, and the pump of its connection, in one task: an echo costs no switch between two.
-struct Served<T> {
-    /// `None` when it is done.
-    handler: Option<Pin<Box<T>>>,
-    pump: Pump,
-}
-
-impl<T: Future<Output = Result<(), HandlerError>>> Served<T> {
-    fn new(handler: T, shared: Arc<Shared>) -> Self {
-        Self { handler: Some(Box::pin(handler)), pump: Pump::new(shared) }
-    }
-
-    /// Runs both until the connection is over.
-    async fn over(&mut self) -> Arc<Ending> {
-        poll_fn(|cx| {
-            self.poll_handler(cx);
-            Pin::new(&mut self.pump).poll(cx)
-        })
-        .await
-    }
-
-    /// Runs the handler until it is done.
-    async fn handler_done(&mut self) {
-        poll_fn(|cx| {
-            self.poll_handler(cx);
-            if self.handler.is_none() { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
-    }
-
-    /// Turns the handler, and takes note of how it ended, or that it let go of all its handles.
-    fn poll_handler(&mut self, cx: &mut Context<'_>) {
-        let shared = self.pump.shared();
-        let Some(handler) = &mut self.handler else {
-            // The handler had given its handles to others, and now they are gone, too.
-            if shared.take_abandoned() {
-                shared.lock().connection.leave(Leave::Dropped, now());
-            }
-            return;
-        };
-        // The pump takes its turn right behind the handler, in this same task.
-        shared.attended.store(true, Ordering::Relaxed);
-        let turn = AssertUnwindSafe(|| shared.in_span(|| handler.as_mut().poll(cx)));
-        let turned = std::panic::catch_unwind(turn);
-        shared.attended.store(false, Ordering::Relaxed);
-        let abandoned = shared.take_abandoned();
-        match turned {
-            Ok(Poll::Pending) if abandoned => {
-                shared.lock().connection.leave(Leave::Dropped, now());
-            }
-            Ok(Poll::Pending) => {}
-            Ok(Poll::Ready(result)) => {
-                self.conclude(result, abandoned);
-                self.handler = None;
-            }
-            Err(_) => {
-                shared.in_span(|| tracing::error!("handler panicked"));
-                shared.lock().connection.leave(Leave::Panicked, now());
-                self.handler = None;
-            }
-        }
-    }
-
-    fn conclude(&self, result: Result<(), HandlerError>, abandoned: bool) {
-        let shared = self.pump.shared();
-        let frame = match result {
-            Err(error) if !is_of_connection(&*error) => {
-                shared.in_span(|| tracing::error!(%error, "handler failed"));
-                CloseFrame::truncated(CloseCode::INTERNAL_ERROR, "handler failed")
-            }
-            // Others hold handles and go on.
-            _ if !abandoned => return,
-            _ => CloseCode::NORMAL.into(),
-        };
-        shared.lock().connection.close(Some(frame), now());
-    }
-}
-
-/// Whether a handler only passed on that its connection is at its end: no failure of its own.
-fn is_of_connection(error: &(dyn std::error::Error + 'static)) -> bool {
-    error.is::<Ended>() || error.is::<SendError>()
-}
-
-/// The connections of a server.
-#[derive(Default)]
-struct Guests {
-    inner: Mutex<GuestBook>,
-    next: AtomicU64,
-}
-
-#[derive(Default)]
-struct GuestBook {
-    present: HashMap<u64, Arc<Shared>>,
-    /// Set when all have to leave: then it matters how they do.
-    farewells: Option<Vec<(SocketAddr, Arc<Ending>)>>,
-}
-
-impl Guests {
-    fn arrive(&self, shared: &Arc<Shared>) -> u64 {
-        let guest = self.next.fetch_add(1, Ordering::Relaxed);
-        let mut book = self.lock();
-        book.present.insert(guest, Arc::clone(shared));
-        if book.farewells.is_some() {
-            show_the_door(shared);
-        }
-        guest
-    }
-
-    fn depart(&self, guest: u64, peer: SocketAddr, ending: &Arc<Ending>) {
-        let mut book = self.lock();
-        book.present.remove(&guest);
-        if let Some(farewells) = &mut book.farewells {
-            farewells.push((peer, Arc::clone(ending)));
-        }
-    }
-
-    fn see_off(&self) {
-        let mut book = self.lock();
-        book.farewells = Some(Vec::new());
-        book.present.values().for_each(|shared| show_the_door(shared));
-    }
-
-    fn farewells(&self) -> Vec<(SocketAddr, Arc<Ending>)> {
-        self.lock().farewells.take().unwrap_or_default()
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, GuestBook> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn show_the_door(shared: &Shared) {
-    let mut inner = shared.lock();
-    let frame = CloseFrame::truncated(CloseCode::GOING_AWAY, "server is shutting down");
-    inner.connection.leave(Leave::Shutdown(frame), now());
-    shared.after_request(&mut inner, Writing::Now);
-}
-
-/// How many connections may wait to be accepted; the kernel has a limit of its own, too. With the 128
-/// of the standard library a burst that comes while all threads are busy is dropped without a word,
-/// and tries again after a second.
-const BACKLOG: u32 = 4096;
-
 /// How long to wait before accepting again, when the operating system has nothing left to give.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
-
-/// How much of what follows a refused request is read.
-const REFUSED_REST: usize = 64 << 10;

@@ -1,0 +1,124 @@
+//! From an accepted stream to an agreement: TLS, the request, the answer.
+
+use std::io;
+use std::sync::Arc;
+
+use http::StatusCode;
+use lastword_proto::handshake::server::{Opening, Options, Refusal, Step};
+use lastword_proto::{Agreement, Config};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::TlsAcceptor;
+
+use crate::error::{AcceptError, Phase};
+use crate::transport::{Tls, Transport};
+
+/// Whether new connections are welcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doors {
+    Open,
+    Closed,
+}
+
+/// Leads streams to connections.
+pub(super) struct Admission {
+    pub(super) config: Arc<Config>,
+    pub(super) options: Arc<Options>,
+    pub(super) tls: Option<TlsAcceptor>,
+    pub(super) doors: watch::Receiver<Doors>,
+}
+
+impl Admission {
+    /// Establishes TLS, if that is asked for, and answers the opening.
+    pub(super) async fn admit(
+        &self,
+        stream: impl Transport + 'static,
+    ) -> Result<(Box<dyn Transport>, Agreement), AcceptError> {
+        let limit = self.config.open_timeout;
+        let deadline = Instant::now() + limit;
+        let mut transport: Box<dyn Transport> = match &self.tls {
+            None => Box::new(stream),
+            Some(tls) => {
+                let accepted = timeout_at(deadline, tls.accept(stream)).await;
+                let late = |_| AcceptError::TimedOut { limit, phase: Phase::Tls };
+                Box::new(Tls::new(accepted.map_err(late)?.map_err(AcceptError::Tls)?))
+            }
+        };
+        let agreement = self.open(&mut transport, deadline).await?;
+        Ok((transport, agreement))
+    }
+
+    /// Reads the request and answers it. Nothing behind it is looked at before the answer is out.
+    async fn open(
+        &self,
+        transport: &mut Box<dyn Transport>,
+        deadline: Instant,
+    ) -> Result<Agreement, AcceptError> {
+        let limit = self.config.open_timeout;
+        let late = |_| AcceptError::TimedOut { limit, phase: Phase::Handshake };
+        let judged = timeout_at(deadline, self.read_request(transport)).await.map_err(late)?;
+        let result = judged?;
+        let (answer, result) = match result {
+            Ok((answer, agreement)) => (answer, Ok(agreement)),
+            Err(refusal) => (refusal.to_bytes(), Err(AcceptError::Refused(refusal))),
+        };
+        let write = async {
+            transport.write_all(&answer).await?;
+            transport.flush().await
+        };
+        timeout_at(deadline, write).await.map_err(late)?.map_err(AcceptError::Lost)?;
+        if result.is_err() {
+            let linger = Instant::now() + self.config.linger;
+            // The answer is out; how the peer takes leave changes nothing.
+            let _ = timeout_at(linger, leave_readable(transport)).await;
+        }
+        result
+    }
+
+    async fn read_request(
+        &self,
+        transport: &mut Box<dyn Transport>,
+    ) -> Result<Result<(bytes::Bytes, Agreement), Box<Refusal>>, AcceptError> {
+        let mut opening = Opening::new(Arc::clone(&self.options), Arc::clone(&self.config));
+        let mut doors = self.doors.clone();
+        let mut buffer = [0; 2048];
+        loop {
+            let read = tokio::select! {
+                biased;
+                _ = doors.wait_for(|doors| *doors == Doors::Closed) => {
+                    let status = StatusCode::SERVICE_UNAVAILABLE;
+                    return Ok(Err(Refusal::application(status, "server is shutting down")));
+                }
+                read = transport.read(&mut buffer) => read,
+            };
+            match read {
+                Ok(0) => return Err(AcceptError::Eof { bytes: opening.received() }),
+                Ok(count) => match opening.receive(buffer.get(..count).unwrap_or_default()) {
+                    Step::More => {}
+                    Step::Offer(offer) => return Ok(offer.accept()),
+                    Step::Refused(refusal) => return Ok(Err(refusal)),
+                },
+                Err(error) => return Err(AcceptError::Lost(error)),
+            }
+        }
+    }
+}
+
+/// Ends our half of a refused stream and reads what the peer had sent behind its request: a reset
+/// for unread bytes would take our answer with it.
+async fn leave_readable(transport: &mut Box<dyn Transport>) -> io::Result<()> {
+    transport.shutdown().await?;
+    let mut buffer = [0; 2048];
+    let mut left = REFUSED_REST;
+    while left > 0 {
+        match transport.read(&mut buffer).await? {
+            0 => break,
+            count => left = left.saturating_sub(count),
+        }
+    }
+    Ok(())
+}
+
+/// How much of what follows a refused request is read.
+const REFUSED_REST: usize = 64 << 10;

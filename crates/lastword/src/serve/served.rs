@@ -1,0 +1,98 @@
+//! A handler and its connection, run together to their ends.
+
+use std::future::{Future, poll_fn};
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+
+use lastword_proto::{CloseCode, CloseFrame, Ending, Leave};
+
+use super::HandlerError;
+use crate::error::{Ended, SendError};
+use crate::pump::Pump;
+use crate::shared::{Shared, now};
+
+/// A handler, and the pump of its connection, in one task: an echo costs no switch between two.
+pub(super) struct Served<T> {
+    /// `None` when it is done.
+    handler: Option<Pin<Box<T>>>,
+    pump: Pump,
+}
+
+impl<T: Future<Output = Result<(), HandlerError>>> Served<T> {
+    pub(super) fn new(handler: T, shared: Arc<Shared>) -> Self {
+        Self { handler: Some(Box::pin(handler)), pump: Pump::new(shared) }
+    }
+
+    /// Runs both until the connection is over.
+    pub(super) async fn over(&mut self) -> Arc<Ending> {
+        poll_fn(|cx| {
+            self.poll_handler(cx);
+            Pin::new(&mut self.pump).poll(cx)
+        })
+        .await
+    }
+
+    /// Runs the handler until it is done.
+    pub(super) async fn handler_done(&mut self) {
+        poll_fn(|cx| {
+            self.poll_handler(cx);
+            if self.handler.is_none() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    /// Turns the handler, and takes note of how it ended, or that it let go of all its handles.
+    fn poll_handler(&mut self, cx: &mut Context<'_>) {
+        let shared = self.pump.shared();
+        let Some(handler) = &mut self.handler else {
+            // The handler had given its handles to others, and now they are gone, too.
+            if shared.take_abandoned() {
+                shared.lock().connection.leave(Leave::Dropped, now());
+            }
+            return;
+        };
+        // The pump takes its turn right behind the handler, in this same task.
+        shared.attended.store(true, Ordering::Relaxed);
+        let turn = AssertUnwindSafe(|| shared.in_span(|| handler.as_mut().poll(cx)));
+        let turned = std::panic::catch_unwind(turn);
+        shared.attended.store(false, Ordering::Relaxed);
+        let abandoned = shared.take_abandoned();
+        match turned {
+            Ok(Poll::Pending) if abandoned => {
+                shared.lock().connection.leave(Leave::Dropped, now());
+            }
+            Ok(Poll::Pending) => {}
+            Ok(Poll::Ready(result)) => {
+                self.conclude(result, abandoned);
+                self.handler = None;
+            }
+            Err(_) => {
+                shared.in_span(|| tracing::error!("handler panicked"));
+                shared.lock().connection.leave(Leave::Panicked, now());
+                self.handler = None;
+            }
+        }
+    }
+
+    fn conclude(&self, result: Result<(), HandlerError>, abandoned: bool) {
+        let shared = self.pump.shared();
+        let frame = match result {
+            Err(error) if !is_of_connection(&*error) => {
+                shared.in_span(|| tracing::error!(%error, "handler failed"));
+                CloseFrame::truncated(CloseCode::INTERNAL_ERROR, "handler failed")
+            }
+            // Others hold handles and go on.
+            _ if !abandoned => return,
+            _ => CloseCode::NORMAL.into(),
+        };
+        shared.lock().connection.close(Some(frame), now());
+    }
+}
+
+/// Whether a handler only passed on that its connection is at its end: no failure of its own.
+fn is_of_connection(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.is::<Ended>() || error.is::<SendError>()
+}
