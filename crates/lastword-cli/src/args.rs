@@ -38,7 +38,8 @@ pub(crate) struct ServeArgs {
     /// Port to listen on; 0 takes any free one.
     #[arg(short, long, default_value_t = 8765)]
     pub(crate) port: u16,
-    /// Threads that serve; one for each core by default.
+    /// Threads that serve, each with the connections that it accepted; by default all cores share
+    /// all connections.
     #[arg(long)]
     pub(crate) threads: Option<std::num::NonZeroUsize>,
     /// Neither offer nor accept compression.

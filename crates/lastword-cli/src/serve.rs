@@ -11,15 +11,11 @@ use crate::exit::Outcome;
 use crate::{print, report};
 
 pub(crate) fn run(args: &ServeArgs) -> Outcome {
-    let mut runtime = match args.threads.map(std::num::NonZeroUsize::get) {
-        Some(1) => tokio::runtime::Builder::new_current_thread(),
-        threads => {
-            let mut builder = tokio::runtime::Builder::new_multi_thread();
-            if let Some(threads) = threads {
-                builder.worker_threads(threads);
-            }
-            builder
-        }
+    // A thread that is asked for has a runtime and a listener of its own: this one only waits then,
+    // or is the one. Otherwise the connections are shared by all cores.
+    let mut runtime = match args.threads {
+        Some(_) => tokio::runtime::Builder::new_current_thread(),
+        None => tokio::runtime::Builder::new_multi_thread(),
     };
     let served = runtime.enable_all().build().and_then(|runtime| runtime.block_on(serve(args)));
     match served {
@@ -41,7 +37,10 @@ async fn serve(args: &ServeArgs) -> io::Result<()> {
         config.deflate = None;
     }
     let json = args.report.is_some();
-    let server = Server::new().config(config).observe(move |outcome| tell(json, outcome));
+    let mut server = Server::new().config(config).observe(move |outcome| tell(json, outcome));
+    if let Some(threads) = args.threads.filter(|threads| threads.get() > 1) {
+        server = server.threads(threads);
+    }
     let bound = server.bind((args.host, args.port)).await?;
     announce(json, bound.local_addr()?);
     let handler = move |ws: WebSocket| async move {

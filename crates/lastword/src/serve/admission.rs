@@ -1,12 +1,16 @@
 //! From an accepted stream to an agreement: TLS, the request, the answer.
 
+use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use http::StatusCode;
 use lastword_proto::handshake::server::{Opening, Options, Refusal, Step};
 use lastword_proto::{Agreement, Config};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsAcceptor;
@@ -71,7 +75,7 @@ impl Admission {
         if result.is_err() {
             let linger = Instant::now() + self.config.linger;
             // The answer is out; how the peer takes leave changes nothing.
-            let _ = timeout_at(linger, leave_readable(transport)).await;
+            let _ = timeout_at(linger, Box::pin(leave_readable(transport))).await;
         }
         result
     }
@@ -82,7 +86,6 @@ impl Admission {
     ) -> Result<Result<(bytes::Bytes, Agreement), Box<Refusal>>, AcceptError> {
         let mut opening = Opening::new(Arc::clone(&self.options), Arc::clone(&self.config));
         let mut doors = self.doors.clone();
-        let mut buffer = [0; 2048];
         loop {
             let read = tokio::select! {
                 biased;
@@ -90,19 +93,29 @@ impl Admission {
                     let status = StatusCode::SERVICE_UNAVAILABLE;
                     return Ok(Err(Refusal::application(status, "server is shutting down")));
                 }
-                read = transport.read(&mut buffer) => read,
+                read = poll_fn(|cx| poll_read(transport, &mut opening, cx)) => read,
             };
-            match read {
-                Ok(0) => return Err(AcceptError::Eof { bytes: opening.received() }),
-                Ok(count) => match opening.receive(buffer.get(..count).unwrap_or_default()) {
-                    Step::More => {}
-                    Step::Offer(offer) => return Ok(offer.accept()),
-                    Step::Refused(refusal) => return Ok(Err(refusal)),
-                },
-                Err(error) => return Err(AcceptError::Lost(error)),
+            match read.map_err(AcceptError::Lost)? {
+                None => return Err(AcceptError::Eof { bytes: opening.received() }),
+                Some(Step::More) => {}
+                Some(Step::Offer(offer)) => return Ok(offer.accept()),
+                Some(Step::Refused(refusal)) => return Ok(Err(refusal)),
             }
         }
     }
+}
+
+/// Reads once; `None` at the end of the stream.
+fn poll_read(
+    transport: &mut Box<dyn Transport>,
+    opening: &mut Opening,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<Option<Step>>> {
+    let mut bytes = [MaybeUninit::uninit(); READ];
+    let mut buffer = ReadBuf::uninit(&mut bytes);
+    std::task::ready!(Pin::new(transport).poll_read(cx, &mut buffer))?;
+    let read = buffer.filled();
+    Poll::Ready(Ok((!read.is_empty()).then(|| opening.receive(read))))
 }
 
 /// Ends our half of a refused stream and reads what the peer had sent behind its request: a reset
@@ -119,6 +132,10 @@ async fn leave_readable(transport: &mut Box<dyn Transport>) -> io::Result<()> {
     }
     Ok(())
 }
+
+/// How much is read at once: more than browsers send. It stands on the stack, and only while it is
+/// read.
+const READ: usize = 4096;
 
 /// How much of what follows a refused request is read.
 const REFUSED_REST: usize = 64 << 10;

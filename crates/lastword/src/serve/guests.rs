@@ -1,65 +1,157 @@
 //! Who is here, and how those took leave who were asked to.
+//!
+//! A place for each accepted stream, from the moment in which its task is spawned until that has
+//! ended: how many are here, how to reach their connections, and how to end their tasks.
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lastword_proto::{CloseCode, CloseFrame, Ending, Leave};
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
 
 use crate::shared::{Shared, Writing, now};
 
-/// The connections of a server.
+/// The guests of one listener. Dropping it dismisses them all.
 #[derive(Default)]
 pub(super) struct Guests {
-    inner: Mutex<GuestBook>,
-    next: AtomicU64,
+    list: Arc<List>,
 }
 
 #[derive(Default)]
-struct GuestBook {
-    present: HashMap<u64, Arc<Shared>>,
+struct List {
+    book: Mutex<Book>,
+    /// All were asked to leave, and the last has left.
+    empty: Notify,
+}
+
+#[derive(Default)]
+struct Book {
+    present: HashMap<u64, Guest>,
+    next: u64,
     /// Set when all have to leave: then it matters how they do.
     farewells: Option<Vec<(SocketAddr, Arc<Ending>)>>,
 }
 
+#[derive(Default)]
+struct Guest {
+    task: Option<AbortHandle>,
+    /// While there is a connection that is not over.
+    connection: Option<Arc<Shared>>,
+}
+
+/// A guest's own place, which is free again when this is dropped.
+pub(super) struct Place {
+    list: Arc<List>,
+    number: u64,
+}
+
 impl Guests {
-    pub(super) fn arrive(&self, shared: &Arc<Shared>) -> u64 {
-        let guest = self.next.fetch_add(1, Ordering::Relaxed);
-        let mut book = self.lock();
-        book.present.insert(guest, Arc::clone(shared));
-        if book.farewells.is_some() {
-            show_the_door(shared);
+    /// Spawns the task of another guest.
+    pub(super) fn spawn<T>(&self, life: impl FnOnce(Place) -> T)
+    where
+        T: Future<Output = ()> + Send + 'static,
+    {
+        let number = self.list.book().enter();
+        let task = tokio::spawn(life(Place { list: Arc::clone(&self.list), number }));
+        // It may have ended already, in another thread.
+        if let Some(guest) = self.list.book().present.get_mut(&number) {
+            guest.task = Some(task.abort_handle());
         }
-        guest
     }
 
-    pub(super) fn depart(&self, guest: u64, peer: SocketAddr, ending: &Arc<Ending>) {
-        let mut book = self.lock();
-        book.present.remove(&guest);
+    /// Asks all to leave, and those who are still to come.
+    pub(super) fn see_off(&self) {
+        let mut book = self.list.book();
+        book.farewells = Some(Vec::new());
+        let connections = book.present.values().filter_map(|guest| guest.connection.as_ref());
+        connections.for_each(|connection| show_the_door(connection));
+    }
+
+    /// Waits until those who were asked to leave are gone.
+    pub(super) async fn all_gone(&self) {
+        while self.count() > 0 {
+            self.list.empty.notified().await;
+        }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.list.book().present.len()
+    }
+
+    /// Ends the tasks of all who are still here.
+    pub(super) fn dismiss(&self) {
+        let tasks: Vec<_> =
+            self.list.book().present.values_mut().filter_map(|guest| guest.task.take()).collect();
+        tasks.iter().for_each(AbortHandle::abort);
+    }
+
+    /// How those took leave who were asked to.
+    pub(super) fn farewells(&self) -> Vec<(SocketAddr, Arc<Ending>)> {
+        self.list.book().farewells.take().unwrap_or_default()
+    }
+}
+
+impl Drop for Guests {
+    fn drop(&mut self) {
+        self.dismiss();
+    }
+}
+
+impl Place {
+    /// There is a connection now.
+    pub(super) fn connected(&self, connection: &Arc<Shared>) {
+        let mut book = self.list.book();
+        if let Some(guest) = book.present.get_mut(&self.number) {
+            guest.connection = Some(Arc::clone(connection));
+        }
+        if book.farewells.is_some() {
+            show_the_door(connection);
+        }
+    }
+
+    /// The connection is over.
+    pub(super) fn ended(&self, peer: SocketAddr, ending: &Arc<Ending>) {
+        let mut book = self.list.book();
+        if let Some(guest) = book.present.get_mut(&self.number) {
+            guest.connection = None;
+        }
         if let Some(farewells) = &mut book.farewells {
             farewells.push((peer, Arc::clone(ending)));
         }
     }
+}
 
-    pub(super) fn see_off(&self) {
-        let mut book = self.lock();
-        book.farewells = Some(Vec::new());
-        book.present.values().for_each(|shared| show_the_door(shared));
-    }
-
-    pub(super) fn farewells(&self) -> Vec<(SocketAddr, Arc<Ending>)> {
-        self.lock().farewells.take().unwrap_or_default()
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, GuestBook> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut book = self.list.book();
+        book.present.remove(&self.number);
+        if book.farewells.is_some() && book.present.is_empty() {
+            self.list.empty.notify_one();
+        }
     }
 }
 
-fn show_the_door(shared: &Shared) {
-    let mut inner = shared.lock();
+impl List {
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Book {
+    fn enter(&mut self) -> u64 {
+        let number = self.next;
+        self.next = self.next.wrapping_add(1);
+        self.present.insert(number, Guest::default());
+        number
+    }
+}
+
+fn show_the_door(connection: &Shared) {
+    let mut inner = connection.lock();
     let frame = CloseFrame::truncated(CloseCode::GOING_AWAY, "server is shutting down");
     inner.connection.leave(Leave::Shutdown(frame), now());
-    shared.after_request(&mut inner, Writing::Now);
+    connection.after_request(&mut inner, Writing::Now);
 }

@@ -3,33 +3,36 @@
 //! Accepts, establishes TLS, answers the opening, runs the handler beside the pump. What a
 //! connection says and when it ends, the core decides; what the server adds is who is admitted and
 //! when all have to leave.
+//!
+//! Here stand the options and the doors; a [`house`] attends to one listener, [`worker`] is a thread
+//! that has one, [`admission`] leads a stream to a connection, [`served`] runs it with its handler,
+//! and [`guests`] knows who is here.
 
 mod admission;
 mod guests;
+mod house;
 mod listener;
 mod served;
+mod worker;
 
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::Duration;
 
 use lastword_proto::handshake::server::{Options, Origins, Subprotocols};
 use lastword_proto::{Config, Ending};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
+use tokio::net::ToSocketAddrs;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
 use self::admission::{Admission, Doors};
-use self::guests::Guests;
-use self::listener::{is_of_the_guest, listen};
-use self::served::Served;
+use self::house::House;
+use self::listener::{Listener, listen, listen_together};
+use self::worker::Worker;
 use crate::error::AcceptError;
 use crate::pump::Pump;
 use crate::shared::{Keeper, Shared};
@@ -112,6 +115,7 @@ pub struct Server {
     options: Options,
     tls: Option<TlsAcceptor>,
     observer: Option<Observer>,
+    threads: Option<NonZeroUsize>,
 }
 
 type Observer = Arc<dyn Fn(Outcome) + Send + Sync>;
@@ -128,8 +132,10 @@ pub struct Outcome {
 
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { config, options, .. } = self;
-        f.debug_struct("Server").field("config", config).field("options", options).finish()
+        let Self { config, options, threads, .. } = self;
+        let mut server = f.debug_struct("Server");
+        server.field("config", config).field("options", options).field("threads", threads);
+        server.finish_non_exhaustive()
     }
 }
 
@@ -174,15 +180,40 @@ impl Server {
         self
     }
 
-    /// Listens.
+    /// Serves on so many threads of its own, each with a listener and a single-threaded runtime,
+    /// instead of the runtime that it is started in.
+    ///
+    /// A connection stays on the thread that accepted it, with its handler: nothing of it is handed
+    /// from core to core, which is cheaper when connections are many and alike. Handlers that
+    /// compute for long hold up the others of their thread, and no other thread helps out; where
+    /// that matters, leave this away. On Linux the kernel spreads connections over the listeners
+    /// (`SO_REUSEPORT`); elsewhere the threads accept from one socket.
+    ///
+    /// ```
+    /// use std::num::NonZeroUsize;
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let server = lastword::Server::new().threads(NonZeroUsize::new(2).unwrap());
+    /// let bound = server.bind("127.0.0.1:0").await?;
+    /// let shutdown = async { /* until somebody says so */ };
+    /// let report = bound.serve_until(async |_ws| Ok(()), shutdown).await;
+    /// assert_eq!(report.stuck, 0);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    #[must_use]
+    pub const fn threads(mut self, threads: NonZeroUsize) -> Self {
+        self.threads = Some(threads);
+        self
+    }
+
+    /// Listens; starts its threads, if it has some of its own.
     ///
     /// # Errors
-    /// When `address` cannot be listened on.
+    /// When `address` cannot be listened on, or the operating system has no thread.
     pub async fn bind(self, address: impl ToSocketAddrs) -> io::Result<Bound> {
         let mut failure = io::Error::new(io::ErrorKind::InvalidInput, "no address");
         for address in tokio::net::lookup_host(address).await? {
-            match listen(address) {
-                Ok(listener) => return Ok(Bound { listener, server: self }),
+            match Listening::at(address, self.threads).await {
+                Ok(listening) => return Ok(Bound { listening, server: self }),
                 Err(error) => failure = error,
             }
         }
@@ -215,8 +246,32 @@ impl Server {
 /// A server that listens.
 #[derive(Debug)]
 pub struct Bound {
-    listener: TcpListener,
+    listening: Listening,
     server: Server,
+}
+
+/// Where connections are accepted and served.
+#[derive(Debug)]
+enum Listening {
+    /// In the runtime that the server was bound in.
+    Here(Listener),
+    /// On threads of the server's own.
+    Threads(SocketAddr, Vec<Worker>),
+}
+
+impl Listening {
+    async fn at(address: SocketAddr, threads: Option<NonZeroUsize>) -> io::Result<Self> {
+        let Some(threads) = threads else {
+            return listen(address).map(Listener::new).map(Self::Here);
+        };
+        let mut listeners = listen_together(address, threads)?.into_iter().peekable();
+        let address = listeners.peek().map_or(Ok(address), |listener| listener.local_addr())?;
+        let mut workers = Vec::new();
+        for listener in listeners {
+            workers.push(Worker::start(listener).await?);
+        }
+        Ok(Self::Threads(address, workers))
+    }
 }
 
 /// What became of the connections that were open when a server shut down.
@@ -235,7 +290,10 @@ impl Bound {
     /// # Errors
     /// When the operating system does not say.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+        match &self.listening {
+            Listening::Here(listener) => listener.local_addr(),
+            Listening::Threads(address, _) => Ok(*address),
+        }
     }
 
     /// Serves each connection with `handler`, for ever; see [`serve`].
@@ -261,92 +319,38 @@ impl Bound {
         F: Fn(WebSocket) -> T + Send + Sync + 'static,
         T: Future<Output = Result<(), HandlerError>> + Send + 'static,
     {
-        let Self { listener, server } = self;
+        let Self { listening, server: Server { config, options, tls, observer, .. } } = self;
         let (open, doors) = watch::channel(Doors::Open);
-        let (config, options) = (Arc::new(server.config), Arc::new(server.options));
-        let admission = Arc::new(Admission { config, options, tls: server.tls, doors });
-        let (handler, guests) = (Arc::new(handler), Arc::new(Guests::default()));
-        let mut tasks = JoinSet::new();
-        let mut shutdown = pin!(shutdown);
-        loop {
-            tokio::select! {
-                biased;
-                () = &mut shutdown => break,
-                // Finished tasks give their memory back.
-                Some(_) = tasks.join_next() => {}
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, peer)) => {
-                        let (admission, guests) = (Arc::clone(&admission), Arc::clone(&guests));
-                        let (handler, observer) = (Arc::clone(&handler), server.observer.clone());
-                        tasks.spawn(async move {
-                            welcome(stream, peer, &admission, &guests, &*handler, observer).await;
-                        });
-                    }
-                    // One that left before we came to the door; the next may be behind it.
-                    Err(error) if is_of_the_guest(&error) => {}
-                    Err(error) => {
-                        // Out of descriptors, mostly: those who are here go on, and some will leave.
-                        tracing::warn!(%error, "cannot accept a connection; trying again");
-                        tokio::task::yield_now().await;
-                        tokio::time::sleep(ACCEPT_AGAIN).await;
-                    }
-                },
+        let (config, options) = (Arc::new(config), Arc::new(options));
+        let admission = Admission { config, options, tls, doors };
+        let house = Arc::new(House { admission, handler, observer });
+        let shutdown = async {
+            shutdown.await;
+            open.send_replace(Doors::Closed);
+        };
+        match listening {
+            Listening::Here(listener) => tokio::join!(house.attend(listener), shutdown).0,
+            Listening::Threads(_, workers) => {
+                let attend = |worker: Worker| {
+                    let house = Arc::clone(&house);
+                    worker.work(|listener| house.attend(listener))
+                };
+                let reports: Vec<_> = workers.into_iter().map(attend).collect();
+                shutdown.await;
+                let mut report = Report::default();
+                for of_thread in reports {
+                    // A thread reports whatever its handlers did.
+                    report.add(of_thread.await.unwrap_or_default());
+                }
+                report
             }
         }
-        drop(listener);
-        open.send_replace(Doors::Closed);
-        guests.see_off();
-        let deadline = Instant::now() + admission.config.close_timeout + admission.config.linger;
-        let all_gone = async { while tasks.join_next().await.is_some() {} };
-        let _ = timeout_at(deadline, all_gone).await;
-        let stuck = tasks.len();
-        tasks.shutdown().await;
-        Report { endings: guests.farewells(), stuck }
     }
 }
 
-/// The whole life of an accepted stream.
-async fn welcome<F, T>(
-    stream: TcpStream,
-    peer: SocketAddr,
-    admission: &Admission,
-    guests: &Guests,
-    handler: &F,
-    observer: Option<Observer>,
-) where
-    F: Fn(WebSocket) -> T,
-    T: Future<Output = Result<(), HandlerError>>,
-{
-    let observe = |result| {
-        if let Some(observer) = &observer {
-            observer(Outcome { peer, result });
-        }
-    };
-    let addresses = Addresses::of(&stream);
-    // Small messages must not wait for the acknowledgement of others.
-    if let Err(error) = stream.set_nodelay(true) {
-        return observe(Err(AcceptError::Lost(error)));
+impl Report {
+    fn add(&mut self, other: Self) {
+        self.endings.extend(other.endings);
+        self.stuck = self.stuck.saturating_add(other.stuck);
     }
-    // In a box of its own, that goes when the opening is over: the task lives as long as the
-    // connection, and would keep room for it.
-    let (transport, agreement) = match Box::pin(admission.admit(stream)).await {
-        Ok(admitted) => admitted,
-        Err(error) => {
-            tracing::debug!(%peer, %error, "no connection");
-            return observe(Err(error));
-        }
-    };
-    let config = Arc::clone(&admission.config);
-    let shared = Shared::new(transport, agreement, addresses, config, Keeper::Server);
-    let guest = guests.arrive(&shared);
-    let websocket = WebSocket::new(Arc::clone(&shared));
-    let mut served = Served::new(handler(websocket), shared);
-    let ending = served.over().await;
-    guests.depart(guest, peer, &ending);
-    observe(Ok(ending));
-    // A handler may have work left when its connection is over.
-    served.handler_done().await;
 }
-
-/// How long to wait before accepting again, when the operating system has nothing left to give.
-const ACCEPT_AGAIN: Duration = Duration::from_millis(50);

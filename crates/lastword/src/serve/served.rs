@@ -15,15 +15,15 @@ use crate::pump::Pump;
 use crate::shared::{Shared, now};
 
 /// A handler, and the pump of its connection, in one task: an echo costs no switch between two.
-pub(super) struct Served<T> {
+pub(super) struct Served<'a, T> {
     /// `None` when it is done.
-    handler: Option<Pin<Box<T>>>,
+    handler: Pin<&'a mut Option<T>>,
     pump: Pump,
 }
 
-impl<T: Future<Output = Result<(), HandlerError>>> Served<T> {
-    pub(super) fn new(handler: T, shared: Arc<Shared>) -> Self {
-        Self { handler: Some(Box::pin(handler)), pump: Pump::new(shared) }
+impl<'a, T: Future<Output = Result<(), HandlerError>>> Served<'a, T> {
+    pub(super) const fn new(handler: Pin<&'a mut Option<T>>, shared: Arc<Shared>) -> Self {
+        Self { handler, pump: Pump::new(shared) }
     }
 
     /// Runs both until the connection is over.
@@ -47,7 +47,7 @@ impl<T: Future<Output = Result<(), HandlerError>>> Served<T> {
     /// Turns the handler, and takes note of how it ended, or that it let go of all its handles.
     fn poll_handler(&mut self, cx: &mut Context<'_>) {
         let shared = self.pump.shared();
-        let Some(handler) = &mut self.handler else {
+        let Some(handler) = self.handler.as_mut().as_pin_mut() else {
             // The handler had given its handles to others, and now they are gone, too.
             if shared.take_abandoned() {
                 shared.lock().connection.leave(Leave::Dropped, now());
@@ -56,7 +56,7 @@ impl<T: Future<Output = Result<(), HandlerError>>> Served<T> {
         };
         // The pump takes its turn right behind the handler, in this same task.
         shared.attended.store(true, Ordering::Relaxed);
-        let turn = AssertUnwindSafe(|| shared.in_span(|| handler.as_mut().poll(cx)));
+        let turn = AssertUnwindSafe(|| shared.in_span(|| handler.poll(cx)));
         let turned = std::panic::catch_unwind(turn);
         shared.attended.store(false, Ordering::Relaxed);
         let abandoned = shared.take_abandoned();
@@ -67,12 +67,12 @@ impl<T: Future<Output = Result<(), HandlerError>>> Served<T> {
             Ok(Poll::Pending) => {}
             Ok(Poll::Ready(result)) => {
                 self.conclude(result, abandoned);
-                self.handler = None;
+                self.handler.set(None);
             }
             Err(_) => {
                 shared.in_span(|| tracing::error!("handler panicked"));
                 shared.lock().connection.leave(Leave::Panicked, now());
-                self.handler = None;
+                self.handler.set(None);
             }
         }
     }

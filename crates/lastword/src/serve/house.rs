@@ -1,0 +1,132 @@
+//! What one thread does for a server: accepts from a listener, and leads each stream through its
+//! whole life; until the doors close, and those who are inside have left.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lastword_proto::Ending;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+
+use super::admission::{Admission, Doors};
+use super::guests::{Guests, Place};
+use super::listener::Listener;
+use super::served::Served;
+use super::{HandlerError, Observer, Outcome, Report};
+use crate::error::AcceptError;
+use crate::shared::{Keeper, Shared};
+use crate::transport::Addresses;
+use crate::websocket::WebSocket;
+
+/// All that a server's listeners share.
+pub(super) struct House<F> {
+    pub(super) admission: Admission,
+    pub(super) handler: F,
+    pub(super) observer: Option<Observer>,
+}
+
+impl<F, T> House<F>
+where
+    F: Fn(WebSocket) -> T + Send + Sync + 'static,
+    T: Future<Output = Result<(), HandlerError>> + Send + 'static,
+{
+    /// Serves all who come, until the doors close; then waits for those who are here. When nobody
+    /// is left to close the doors, all is dropped at once.
+    pub(super) async fn attend(self: Arc<Self>, listener: Listener) -> Report {
+        let guests = Guests::default();
+        let mut doors = self.admission.doors.clone();
+        let mut closed =
+            pin!(async { doors.wait_for(|doors| *doors == Doors::Closed).await.map(drop) });
+        loop {
+            tokio::select! {
+                biased;
+                closed = &mut closed => match closed {
+                    Ok(()) => break,
+                    Err(_) => return Report::default(),
+                },
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, peer)) => match listener.prepare(&stream, peer) {
+                        Ok(addresses) => guests.spawn(|place| {
+                            Arc::clone(&self).welcome(stream, addresses, place)
+                        }),
+                        Err(error) => self.observe(peer, Err(AcceptError::Lost(error))),
+                    },
+                    Err(error) => {
+                        // Out of descriptors, mostly: those who are here go on, and some will leave.
+                        tracing::warn!(%error, "cannot accept a connection; trying again");
+                        tokio::task::yield_now().await;
+                        tokio::time::sleep(ACCEPT_AGAIN).await;
+                    }
+                },
+            }
+        }
+        drop(listener);
+        guests.see_off();
+        let config = &self.admission.config;
+        let deadline = Instant::now() + config.close_timeout + config.linger;
+        let _ = timeout_at(deadline, guests.all_gone()).await;
+        let stuck = guests.count();
+        guests.dismiss();
+        guests.all_gone().await;
+        Report { endings: guests.farewells(), stuck }
+    }
+
+    /// The whole life of an accepted stream.
+    fn welcome(
+        self: Arc<Self>,
+        stream: TcpStream,
+        addresses: Addresses,
+        place: Place,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        // In a box of its own, that goes when the opening is over: the task lives as long as the
+        // connection, and would keep room for it.
+        let entrance = Box::pin(Arc::clone(&self).enter(stream, addresses));
+        async move {
+            let Some(shared) = entrance.await else { return };
+            place.connected(&shared);
+            let handler = pin!(Some((self.handler)(WebSocket::new(Arc::clone(&shared)))));
+            let mut served = Served::new(handler, Arc::clone(&shared));
+            let ending = served.over().await;
+            // Whoever was accepted has an address.
+            if let Some(peer) = shared.opening.peer_addr {
+                place.ended(peer, &ending);
+                self.observe(peer, Ok(ending));
+            }
+            drop(shared);
+            // A handler may have work left when its connection is over.
+            served.handler_done().await;
+        }
+    }
+
+    /// From a stream to a connection, if it becomes one.
+    async fn enter(
+        self: Arc<Self>,
+        stream: TcpStream,
+        addresses: Addresses,
+    ) -> Option<Arc<Shared>> {
+        match self.admission.admit(stream).await {
+            Ok((transport, agreement)) => {
+                let config = Arc::clone(&self.admission.config);
+                Some(Shared::new(transport, agreement, addresses, config, Keeper::Server))
+            }
+            Err(error) => {
+                let peer = addresses.peer?;
+                tracing::debug!(%peer, %error, "no connection");
+                self.observe(peer, Err(error));
+                None
+            }
+        }
+    }
+
+    fn observe(&self, peer: SocketAddr, result: Result<Arc<Ending>, AcceptError>) {
+        if let Some(observer) = &self.observer {
+            observer(Outcome { peer, result });
+        }
+    }
+}
+
+/// How long to wait before accepting again, when the operating system has nothing left to give.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
