@@ -1,5 +1,6 @@
 //! What is printed for people: nothing that a peer controls is printed raw.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt::Write;
 use std::io::{self, IsTerminal};
@@ -11,7 +12,7 @@ use tracing_subscriber::EnvFilter;
 /// A message as one line: text with control characters escaped, binary as hexadecimal.
 pub(crate) fn line(message: &Message) -> String {
     match message {
-        Message::Text(text) => escape(text),
+        Message::Text(text) => escape(text).into_owned(),
         Message::Binary(bytes) => {
             let content = Elided::new(Kind::Binary, bytes).content();
             format!("(binary, {} bytes) {content}", bytes.len())
@@ -20,7 +21,10 @@ pub(crate) fn line(message: &Message) -> String {
 }
 
 /// Escapes what would move the cursor, change colours or ring the bell, or hide what is written.
-pub(crate) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~')) {
+        return text.into();
+    }
     let mut line = String::with_capacity(text.len());
     for character in text.chars() {
         if character == '\t' || !is_unprintable(character) {
@@ -29,7 +33,7 @@ pub(crate) fn escape(text: &str) -> String {
             let _ = write!(line, "{}", character.escape_default());
         }
     }
-    line
+    line.into()
 }
 
 fn is_unprintable(character: char) -> bool {
@@ -47,7 +51,7 @@ pub(crate) fn chain(error: &dyn Error) -> String {
         let _ = write!(line, ": {error}");
         source = error.source();
     }
-    escape(&line)
+    escape(&line).into_owned()
 }
 
 /// Sends logs to standard error, as much as was asked for; `LASTWORD_LOG` says more exactly.

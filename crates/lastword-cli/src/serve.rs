@@ -1,5 +1,6 @@
 //! `lastword serve`: an echo server that says how each connection ended.
 
+use std::fmt::Write;
 use std::io;
 use std::net::SocketAddr;
 
@@ -92,11 +93,19 @@ fn tell(json: bool, outcome: StreamOutcome) {
         (true, Err(error)) => {
             report::event(&report::not_opened(Some(peer.port()), &print::chain(&error)));
         }
-        (false, Ok(ending)) => println!("{peer}  {}", print::escape(&ending.to_string())),
+        (false, Ok(ending)) => {
+            // One piece of text: what is printed in pieces is looked through piece by piece.
+            let mut line = String::with_capacity(USUAL_LINE);
+            let _ = write!(line, "{peer}  {ending}");
+            println!("{}", print::escape(&line));
+        }
         (false, Err(lastword::AcceptError::Eof { bytes: 0 })) => {}
         (false, Err(error)) => println!("{peer}  no connection: {}", print::chain(&error)),
     }
 }
+
+/// Room for what is printed of most connections.
+const USUAL_LINE: usize = 128;
 
 /// Ready at Ctrl-C, and at SIGTERM where there is one.
 async fn asked_to_stop() {

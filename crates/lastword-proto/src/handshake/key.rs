@@ -17,14 +17,17 @@ pub fn new_key(nonce: [u8; 16]) -> String {
 /// assert_eq!(accept_key("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 /// ```
 pub fn accept_key(key: &str) -> String {
-    accept(key.as_bytes())
+    String::from_utf8_lossy(&accept(key.as_bytes())).into_owned()
 }
 
-pub(super) fn accept(key: &[u8]) -> String {
+/// The same, in the 28 letters that it always has.
+pub(super) fn accept(key: &[u8]) -> [u8; 28] {
     let mut hash = sha1_smol::Sha1::new();
     hash.update(key);
     hash.update(GUID);
-    BASE64.encode(&hash.digest().bytes())
+    let mut letters = [0; 28];
+    BASE64.encode_mut(&hash.digest().bytes(), &mut letters);
+    letters
 }
 
 /// Whether a key is the base64 of 16 bytes.

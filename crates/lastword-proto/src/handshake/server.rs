@@ -113,7 +113,7 @@ pub struct Offer {
 /// What a request is answered with, should it be accepted.
 #[derive(Debug)]
 struct Answer {
-    accept_key: String,
+    accept_key: [u8; 28],
     subprotocol: Option<Box<str>>,
     /// What is agreed on, and how that is said.
     deflate: Option<(DeflateAgreement, String)>,
@@ -303,7 +303,7 @@ impl Answer {
         let is_other = |(name, _): &(&HeaderName, _)| !SAID_BY_HANDSHAKE.contains(*name);
         write_headers(&mut others, more.iter().filter(is_other));
         let lines = [
-            [SWITCHING_PROTOCOLS, self.accept_key.as_bytes(), b"\r\n"],
+            [SWITCHING_PROTOCOLS, &self.accept_key, b"\r\n"],
             line("Sec-WebSocket-Extensions: ", extensions),
             line("Sec-WebSocket-Protocol: ", subprotocol),
             [&others, b"\r\n", b""],

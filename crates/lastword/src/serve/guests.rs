@@ -3,7 +3,7 @@
 //! A place for each accepted stream, from the moment in which its task is spawned until that has
 //! ended: how many are here, how to reach their connections, and how to end their tasks.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,7 +29,7 @@ struct List {
 
 #[derive(Default)]
 struct Book {
-    present: HashMap<u64, Guest>,
+    present: BTreeMap<u64, Guest>,
     next: u64,
     /// Set when all have to leave: then it matters how they do.
     farewells: Option<Vec<(SocketAddr, Arc<Ending>)>>,

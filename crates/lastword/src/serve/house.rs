@@ -40,6 +40,7 @@ where
         let mut doors = self.admission.doors.clone();
         let mut closed =
             pin!(async { doors.wait_for(|doors| *doors == Doors::Closed).await.map(drop) });
+        let (mut pace, mut paced) = (pin!(tokio::time::sleep(PACE)), false);
         loop {
             tokio::select! {
                 biased;
@@ -47,13 +48,20 @@ where
                     Ok(()) => break,
                     Err(_) => return Report::default(),
                 },
+                () = &mut pace, if paced => {
+                    pace.as_mut().reset(Instant::now() + PACE);
+                    paced = guests.count() > 0;
+                }
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, peer)) => match listener.prepare(&stream, peer) {
-                        Ok(addresses) => guests.spawn(|place| {
-                            Arc::clone(&self).welcome(stream, addresses, place)
-                        }),
-                        Err(error) => self.observe(peer, Err(AcceptError::Lost(error))),
-                    },
+                    Ok((stream, peer)) => {
+                        paced = true;
+                        match listener.prepare(&stream, peer) {
+                            Ok(addresses) => guests.spawn(|place| {
+                                Arc::clone(&self).welcome(stream, addresses, place)
+                            }),
+                            Err(error) => self.observe(peer, Err(AcceptError::Lost(error))),
+                        }
+                    }
                     Err(error) => {
                         // Out of descriptors, mostly: those who are here go on, and some will leave.
                         tracing::warn!(%error, "cannot accept a connection; trying again");
@@ -127,6 +135,11 @@ where
         }
     }
 }
+
+/// How often a timer of ours comes up while there are guests, for no other purpose than to be the
+/// soonest: tokio wakes itself up, with a system call, for each timer that is sooner than all others,
+/// as those of a new connection and of one that closes would often be.
+const PACE: Duration = Duration::from_secs(5);
 
 /// How long to wait before accepting again, when the operating system has nothing left to give.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
