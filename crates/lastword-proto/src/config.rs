@@ -175,7 +175,7 @@ pub struct OpeningLimits {
     pub max_start_line: usize,
     /// Longest header section, in bytes, start line excluded; 32 KiB. A server answers 431.
     pub max_header_bytes: usize,
-    /// Most header fields; 128. A server answers 431.
+    /// Most header fields; 128, and never more than 24,576. A server answers 431.
     pub max_headers: usize,
     /// How much of the body of a refusal a client keeps for the error; 64 KiB.
     pub max_refusal_body: usize,

@@ -348,3 +348,20 @@ fn a_request_with_more_fields_than_a_browser_sends_is_read_whole() {
         assert_eq!(offered.accept().unwrap().1.exchange.request().headers().len(), fields + 5);
     }
 }
+
+#[test]
+fn more_fields_than_a_map_of_headers_holds_are_refused_whatever_the_limit() {
+    let mut config = Config::default();
+    (config.opening.max_headers, config.opening.max_header_bytes) = (usize::MAX, usize::MAX);
+    let config = Arc::new(config);
+    let verdict = |fields: usize| {
+        let request = with("Host", &format!("{}Host", "X:\r\n".repeat(fields)));
+        Opening::new(Arc::new(Options::default()), Arc::clone(&config)).receive(request.as_bytes())
+    };
+    // Five fields are there anyway.
+    let Step::Offer(most) = verdict(24_576 - 5) else { panic!("the most that a map holds") };
+    assert_eq!(most.request().headers().len(), 24_576);
+    let Step::Refused(refusal) = verdict(24_576 - 4) else { panic!("more than a map holds") };
+    assert_eq!(refusal.status(), StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+    assert!(refusal.reason().to_string().contains("24576"));
+}

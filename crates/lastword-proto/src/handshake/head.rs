@@ -78,7 +78,8 @@ pub enum HeadError {
 }
 
 impl Head {
-    pub(super) const fn new(limits: OpeningLimits) -> Self {
+    pub(super) fn new(mut limits: OpeningLimits) -> Self {
+        limits.max_headers = limits.max_headers.min(MOST_FIELDS);
         Self { bytes: Vec::new(), limits, scanned: 0, line_start: 0, start_line: None, fields: 0 }
     }
 
@@ -194,6 +195,9 @@ impl Head {
         }
     }
 }
+
+/// More do not fit into an `http::HeaderMap`, in which whoever asks for the head gets them.
+const MOST_FIELDS: usize = 24_576;
 
 /// As many fields as are parsed without asking for memory. Browsers send some 15.
 const FEW: usize = 32;

@@ -17,7 +17,7 @@ pub use negotiate::NegotiationError;
 /// Whether a header that is a list of tokens, in one field or several, has `token`.
 fn has_token<'a>(mut values: impl Iterator<Item = &'a [u8]>, token: &str) -> bool {
     let is_token = |part: &[u8]| part.trim_ascii().eq_ignore_ascii_case(token.as_bytes());
-    values.any(|value| is_text(value) && value.split(|&byte| byte == b',').any(is_token))
+    values.any(|value| value.split(|&byte| byte == b',').any(is_token) && is_text(value))
 }
 
 /// Whether a value is of visible ASCII, spaces and tabs. Others are allowed (RFC 9110 section 5.5),
