@@ -1,5 +1,5 @@
 //! Does a fixed piece of the protocol's work and counts what it allocates; `growth.py` runs it under
-//! callgrind, which counts the instructions of [`counted`](curve::counted), and judges the figures.
+//! callgrind, which counts the instructions of `curve::counted`, and judges the figures.
 //!
 //! `growth list` tells the curves, `growth run CURVE X...` goes through points of one; both in JSON
 //! lines.
