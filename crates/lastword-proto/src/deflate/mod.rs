@@ -338,7 +338,14 @@ impl Incoming {
             codec
         });
         let mut rest = piece;
-        let mut step = piece.len().saturating_mul(2).clamp(256, MAX_STEP);
+        // Room is made, and blanked, before anything is known of what comes out. Behind a final block
+        // that is done again for each of perhaps thousands in one read: it begins small there.
+        let mut step = match self.at {
+            Standing::BehindFinal => FIRST_STEP,
+            Standing::Start | Standing::Inside => {
+                piece.len().saturating_mul(2).clamp(FIRST_STEP, MAX_STEP)
+            }
+        };
         loop {
             self.at = Standing::Inside;
             let start = out.len();
@@ -392,7 +399,8 @@ const SMALL_WINDOW: u8 = 12;
 /// Below this, messages that are compressed alone do not get smaller.
 const WORTH_ALONE: usize = 512;
 
-/// The most by which a buffer grows at once.
+/// The least and the most by which a buffer grows at once.
+const FIRST_STEP: usize = 256;
 const MAX_STEP: usize = 64 << 10;
 
 #[cfg(test)]
