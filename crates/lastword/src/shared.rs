@@ -429,9 +429,8 @@ impl Inner {
                     count
                 })
             }
-            None => SCRATCH.with(|scratch| {
-                let mut scratch = scratch.borrow_mut();
-                let mut buffer = ReadBuf::new(&mut scratch);
+            None => with_scratch(|scratch| {
+                let mut buffer = ReadBuf::new(scratch);
                 let read = Pin::new(transport).poll_read(&mut cx, &mut buffer);
                 read.map_ok(|()| {
                     connection.receive(buffer.filled_mut(), now());
@@ -513,9 +512,22 @@ pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
+/// Lends the block of this thread for one read. A stream that runs through another connection reads
+/// while it is read: it finds no block, and gets one of its own.
+#[inline]
+fn with_scratch<T>(read: impl FnOnce(&mut [u8]) -> T) -> T {
+    let mut scratch = SCRATCH.with(RefCell::take);
+    if scratch.is_empty() {
+        scratch = vec![0; SCRATCH_SIZE];
+    }
+    let result = read(&mut scratch);
+    SCRATCH.with(|slot| slot.replace(scratch));
+    result
+}
+
 thread_local! {
     /// Where bytes are read to: one block for each thread, none for each connection.
-    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH_SIZE].into());
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Larger than what usually waits, so that one read fetches all of it. Memory that is never needed is

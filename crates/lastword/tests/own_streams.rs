@@ -2,11 +2,19 @@
 
 mod support;
 
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use lastword::{AcceptError, Cause, Client, CloseCode, ConnectError, Loss, Phase, Server};
+use bytes::Bytes;
+use lastword::{
+    AcceptError, Cause, Client, CloseCode, ConnectError, HandlerError, Loss, Phase, Server,
+    WebSocket, accept,
+};
 use support::tls::configs;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, duplex};
 use tokio::net::{TcpListener, TcpStream};
 
 #[tokio::test]
@@ -87,4 +95,71 @@ async fn a_message_in_front_of_a_broken_record_is_delivered_though_both_came_in_
     let ending = theirs.recv().await.unwrap_err().0;
     assert!(matches!(ending.cause, Cause::Lost(Loss::Io(_))), "{ending}");
     assert_eq!(ending.ledger.delivered.messages, 1);
+}
+
+/// A stream of bytes through the messages of another WebSocket connection.
+struct Tunnel {
+    outer: WebSocket,
+    came: Bytes,
+}
+
+impl AsyncRead for Tunnel {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.came.is_empty() {
+            let next = pin!(self.outer.recv()).poll(cx);
+            match ready!(next).map_err(io::Error::other)? {
+                Some(message) => self.came = message.into_payload(),
+                None => return Poll::Ready(Ok(())),
+            }
+        }
+        let count = self.came.len().min(buffer.remaining());
+        buffer.put_slice(&self.came.split_to(count));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Tunnel {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let sent = self.outer.try_send(bytes).map_err(io::Error::other);
+        Poll::Ready(sent.map(|()| bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.outer.sender().close(CloseCode::NORMAL, "");
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test]
+async fn a_connection_may_run_through_another_one() {
+    let (near, far) = duplex(1000);
+    let tunnel = |outer| Tunnel { outer, came: Bytes::new() };
+    let accepting = tokio::spawn(async move {
+        let mut inner = accept(tunnel(accept(far).await?)).await?;
+        while let Some(message) = inner.recv().await? {
+            inner.send(message).await?;
+        }
+        Ok::<_, HandlerError>(())
+    });
+    let outer = Client::new("ws://outer/").connect_over(near).await.unwrap();
+    let mut inner = Client::new("ws://inner/").connect_over(tunnel(outer)).await.unwrap();
+    for text in ["one", "two", "three"] {
+        inner.send(text).await.unwrap();
+        assert_eq!(inner.recv().await.unwrap().unwrap().as_text(), Some(text));
+    }
+    let ending = inner.close(CloseCode::NORMAL, "").await;
+    assert!(ending.is_clean(), "{ending}");
+    accepting.await.unwrap().unwrap();
 }
