@@ -516,18 +516,15 @@ pub(crate) fn now() -> Instant {
 /// while it is read: it finds no block, and gets one of its own.
 #[inline]
 fn with_scratch<T>(read: impl FnOnce(&mut [u8]) -> T) -> T {
-    let mut scratch = SCRATCH.with(RefCell::take);
-    if scratch.is_empty() {
-        scratch = vec![0; SCRATCH_SIZE];
-    }
-    let result = read(&mut scratch);
-    SCRATCH.with(|slot| slot.replace(scratch));
-    result
+    SCRATCH.with(|scratch| match scratch.try_borrow_mut() {
+        Ok(mut scratch) => read(&mut scratch),
+        Err(_) => read(&mut vec![0; SCRATCH_SIZE]),
+    })
 }
 
 thread_local! {
     /// Where bytes are read to: one block for each thread, none for each connection.
-    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH_SIZE].into());
 }
 
 /// Larger than what usually waits, so that one read fetches all of it. Memory that is never needed is

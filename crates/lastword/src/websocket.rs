@@ -3,7 +3,7 @@
 //! They ask the core, and wait. No future here holds protocol state across an await: dropping one
 //! at any point loses nothing and tears no frame.
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -438,6 +438,19 @@ impl Sender {
     }
 }
 
+/// The next message on its way to the application.
+struct Receiving<'a>(&'a mut Receiver);
+
+impl Future for Receiving<'_> {
+    type Output = Result<Option<Message>, Ended>;
+
+    // Into the handler: a call would cost as much as what it does.
+    #[inline(always)]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.poll_message(cx)
+    }
+}
+
 /// A message on its way to the core. Written out by hand, since nearly all of them need nothing but
 /// one call: what waiting takes is boxed, and made when it comes to that.
 struct Sending<'a> {
@@ -454,7 +467,7 @@ enum Step<'a> {
 impl Future for Sending<'_> {
     type Output = Result<(), SendError>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         let this = self.get_mut();
         match &this.step {
@@ -498,7 +511,7 @@ impl Receiver {
     pub fn recv(
         &mut self,
     ) -> impl Future<Output = Result<Option<Message>, Ended>> + Send + use<'_> {
-        poll_fn(|cx| self.poll_message(cx))
+        Receiving(self)
     }
 
     /// What both sides said in the opening.
@@ -506,7 +519,7 @@ impl Receiver {
         &self.alive.0.opening
     }
 
-    #[inline]
+    #[inline(always)]
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Ended>> {
         let Self { alive, burst } = self;
         match burst.next() {

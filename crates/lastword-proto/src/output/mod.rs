@@ -122,7 +122,8 @@ impl Output {
     /// Bytes of data frames that are not written yet.
     #[inline]
     pub(crate) const fn waiting(&self) -> u64 {
-        self.end.saturating_sub(self.written)
+        // What is written was put there before.
+        self.end.wrapping_sub(self.written)
     }
 
     #[inline]
