@@ -14,7 +14,7 @@ PROTO = [
     ["cut", "header", "agreement"],
     ["config", "timers", "masks"],
     ["violation", "ledger", "record", "handshake", "deflate"],
-    ["keepalive", "decoder", "burst"],
+    ["keepalive", "decoder", "burst", "prepared"],
     ["control", "closing"],
     ["output", "assembler", "event", "whole"],
     ["encoder", "inbox"],

@@ -16,6 +16,7 @@ use crate::keepalive::PingId;
 use crate::masks::Masks;
 use crate::message::{Kind, Message};
 use crate::output::{Completes, Output};
+use crate::prepared::Prepared;
 use crate::wire::{Farewell, Opcode};
 
 #[derive(Debug, Default)]
@@ -31,6 +32,7 @@ pub(crate) struct Encoder {
 #[derive(Debug)]
 enum Item {
     Message(Message, Compression),
+    Prepared(Prepared, Compression),
     Part(PartOut),
     Ping(PingId),
     Farewell(Farewell),
@@ -77,6 +79,21 @@ impl Encoder {
         }
         self.queued = self.queued.saturating_add(message.len());
         self.queue.push_back(Item::Message(message, compression));
+        self.fill(tools);
+    }
+
+    /// Accepts a message that is made ready for many. Its frame needs no mask: we are a server.
+    pub(crate) fn send_prepared(
+        &mut self,
+        prepared: &Prepared,
+        compression: Compression,
+        tools: &mut Tools,
+    ) {
+        if self.is_empty() && tools.output.waiting() < AHEAD {
+            return self.encode_prepared(prepared, compression, tools);
+        }
+        self.queued = self.queued.saturating_add(prepared.len());
+        self.queue.push_back(Item::Prepared(prepared.clone(), compression));
         self.fill(tools);
     }
 
@@ -128,6 +145,7 @@ impl Encoder {
         let current = self.current.take().map(|current| current.original);
         let queued = std::mem::take(&mut self.queue).into_iter().filter_map(|item| match item {
             Item::Message(message, _) => Some(message),
+            Item::Prepared(prepared, _) => Some(prepared.message().clone()),
             Item::Part(_) | Item::Ping(_) | Item::Farewell(_) => None,
         });
         current.into_iter().chain(queued).collect()
@@ -147,6 +165,10 @@ impl Encoder {
                 self.queued = self.queued.saturating_add(current.rest.len());
                 self.encode_fragment(current, tools);
             }
+            Item::Prepared(prepared, compression) => {
+                self.queued = self.queued.saturating_sub(prepared.len());
+                self.encode_prepared(&prepared, compression, tools);
+            }
             Item::Part(part) => {
                 self.queued = self.queued.saturating_sub(part.payload.len());
                 encode_part(part, tools);
@@ -165,6 +187,27 @@ impl Encoder {
             }
         }
         true
+    }
+
+    /// Makes one frame: the one that was made for all, if it is not to be cut into fragments.
+    fn encode_prepared(
+        &mut self,
+        prepared: &Prepared,
+        compression: Compression,
+        tools: &mut Tools,
+    ) {
+        let frame = prepared.frame(tools.deflate.as_deref(), compression);
+        if let Some(deflate) = tools.deflate.as_deref_mut().filter(|_| frame.is_compressed()) {
+            deflate.pass();
+        }
+        let original = prepared.message().clone();
+        if frame.len() <= tools.config.fragment_size {
+            return tools.output.put_framed(frame.wire(), Completes::Message(original));
+        }
+        let (rest, opcode) = (frame.payload(), original.kind().opcode());
+        self.queued = self.queued.saturating_add(rest.len());
+        let current = Current { rest, opcode, compressed: frame.is_compressed(), original };
+        self.encode_fragment(current, tools);
     }
 
     fn encode_fragment(&mut self, mut current: Current, tools: &mut Tools) {

@@ -43,6 +43,7 @@ mod ledger;
 mod masks;
 mod message;
 mod output;
+mod prepared;
 mod record;
 mod timers;
 mod utf8;
@@ -66,6 +67,7 @@ pub use keepalive::PingId;
 pub use ledger::{Ledger, Tally};
 pub use message::{Elided, Kind, Message, Part, Utf8Bytes};
 pub use output::Lent;
+pub use prepared::Prepared;
 pub use record::{EXCERPT, Entry, FrameEntry};
 pub use violation::Violation;
 pub use wire::{

@@ -8,6 +8,8 @@ use std::str::Utf8Error;
 
 use bytes::Bytes;
 
+use crate::wire::Opcode;
+
 /// A message. Pings, pongs and closes are not messages.
 ///
 /// ```
@@ -132,6 +134,16 @@ pub enum Kind {
     Text,
     /// Binary.
     Binary,
+}
+
+impl Kind {
+    /// What the first frame of such a message is marked with.
+    pub(crate) const fn opcode(self) -> Opcode {
+        match self {
+            Self::Text => Opcode::Text,
+            Self::Binary => Opcode::Binary,
+        }
+    }
 }
 
 impl fmt::Display for Kind {

@@ -8,10 +8,11 @@ use crate::control::{Meaning, farewell_body};
 use crate::encoder::{Encoder, PartOut, Tools};
 use crate::keepalive::{PingId, Way};
 use crate::message::{Kind, Message, Part};
-use crate::output::Completes;
+use crate::output::{COPIED, Completes};
+use crate::prepared::Prepared;
 use crate::record::{Entry, FrameEntry};
 use crate::timers::Timer;
-use crate::wire::{End, Farewell, Opcode};
+use crate::wire::{End, Farewell, Opcode, Role};
 
 use super::{Connection, SendRefused, Streaming, Transmit};
 
@@ -64,6 +65,48 @@ impl Connection {
         Ok(())
     }
 
+    /// Accepts a message for sending that is made ready for many connections, as [`Self::send`]
+    /// would: the peer gets the same, and the ledger accounts for it. A server sends the frame that
+    /// all share; a client, whose frames are masked with a key of their own, makes its own.
+    ///
+    /// Compressed, it stands alone, and so small ones go as they are:
+    /// [`DeflateConfig::threshold`](crate::DeflateConfig::threshold) counts as at least 512, as it
+    /// does without context takeover. The message of our own that is compressed next refers to
+    /// nothing before the shared one, of which our compressor knows nothing.
+    ///
+    /// # Errors
+    /// [`SendRefused`], with the message, as [`Self::send`].
+    pub fn send_prepared(
+        &mut self,
+        prepared: &Prepared,
+        compression: Compression,
+    ) -> Result<(), SendRefused> {
+        if self.role == Role::Client {
+            return self.send(prepared.message().clone(), compression);
+        }
+        if self.closing.state() != State::Open {
+            return Err(SendRefused::Closing(prepared.message().clone()));
+        }
+        if self.streaming.is_some() {
+            return Err(SendRefused::Streaming(prepared.message().clone()));
+        }
+        let len = prepared.len();
+        self.account.accept(len);
+        let plain =
+            self.deflate.as_ref().is_none_or(|deflate| deflate.alone(len, compression).is_none());
+        // What `send_small` asks for, but for the size below which nothing is compressed.
+        let small = self.small_below > 0
+            && len <= self.config.fragment_size.min(COPIED)
+            && self.output.waiting() < self.small_room
+            && self.encoder.is_empty();
+        if plain && small {
+            self.output.put_framed_small(prepared.plain().wire(), len);
+        } else {
+            self.encode(|encoder, tools| encoder.send_prepared(prepared, compression, tools));
+        }
+        Ok(())
+    }
+
     /// Accepts a part of a message for sending; the first begins it, the one that says so ends it.
     /// Until then no other message is accepted. `compression` counts on the first part.
     ///
@@ -101,6 +144,13 @@ impl Connection {
     #[inline]
     pub fn has_room(&self) -> bool {
         self.waiting() < self.config.send_buffer
+    }
+
+    /// Whether no more than half of what [`Config::send_buffer`](crate::Config::send_buffer) allows
+    /// waits to be sent: for those who must not take the room of others.
+    pub fn has_ample_room(&self) -> bool {
+        // With half of it unconfirmed, no ping is on its way to make room: the next message asks.
+        self.waiting() <= self.config.send_buffer / 2
     }
 
     /// Bytes that wait to be sent (and to be confirmed, with [`Unconfirmed::Kept`](crate::Unconfirmed::Kept)).

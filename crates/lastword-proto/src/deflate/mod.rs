@@ -76,6 +76,23 @@ impl Deflate {
         self.outgoing.compress(payload, compression, out)
     }
 
+    /// How a message of this size is compressed if it is to stand alone, whatever went before it and
+    /// comes behind it; `None` if it is not worth it, or not wanted.
+    pub(crate) fn alone(&self, len: usize, compression: Compression) -> Option<Alone> {
+        match compression {
+            Compression::Never => None,
+            Compression::Auto if len < self.outgoing.threshold.max(WORTH_ALONE) => None,
+            Compression::Auto | Compression::Always => Some(self.outgoing.alone(len)),
+        }
+    }
+
+    /// A message that others compressed, and that stands alone, goes out: from here on the peer's
+    /// window holds what ours does not. So our next message refers to nothing before it, as a
+    /// compressor may at any time; nothing is done before there is one.
+    pub(crate) const fn pass(&mut self) {
+        self.outgoing.passed = true;
+    }
+
     /// Appends the compressed form of a part of a message.
     pub(crate) fn compress_part(&mut self, part: &[u8], position: Position, out: &mut Vec<u8>) {
         self.outgoing.compress_part(part, position, out);
@@ -109,6 +126,24 @@ impl Deflate {
     }
 }
 
+/// A way to compress a message that stands alone. Equal ways give equal bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Alone(Parameters);
+
+/// Appends a message to `out`, compressed this way.
+pub(crate) fn compress_alone(Alone(parameters): Alone, payload: &[u8], out: &mut Vec<u8>) {
+    Outgoing {
+        parameters,
+        takeover: ContextTakeover::None,
+        threshold: 0,
+        memory: Memory::None,
+        codec: None,
+        in_message: false,
+        passed: false,
+    }
+    .compress_part(payload, Position::Last, out);
+}
+
 struct Outgoing {
     parameters: Parameters,
     takeover: ContextTakeover,
@@ -118,6 +153,8 @@ struct Outgoing {
     codec: Option<zlib_rs::Deflate>,
     /// Whether a message is sent by parts and not finished.
     in_message: bool,
+    /// Whether a message has gone out that the codec has not seen.
+    passed: bool,
 }
 
 /// What a stream carries from one message to the next, when its codec sleeps.
@@ -144,6 +181,12 @@ impl Memory {
     fn push(&mut self, plain: &[u8]) {
         if let Self::Window(window) = self {
             window.push(plain);
+        }
+    }
+
+    fn clear(&mut self) {
+        if let Self::Window(window) = self {
+            window.clear();
         }
     }
 
@@ -181,13 +224,39 @@ impl Outgoing {
             strategy: Strategy::Default,
         };
         let (takeover, memory) = (direction.takeover, Memory::new(direction));
-        Self { parameters, takeover, threshold, memory, codec: None, in_message: false }
+        Self {
+            parameters,
+            takeover,
+            threshold,
+            memory,
+            codec: None,
+            in_message: false,
+            passed: false,
+        }
     }
 
     fn hibernate(&mut self) {
-        if !self.in_message && !matches!(self.memory, Memory::Codec) {
+        if !self.in_message && (self.passed || !matches!(self.memory, Memory::Codec)) {
             self.codec = None;
         }
+    }
+
+    /// With a window no larger than the message needs, so that most windows come to the same.
+    fn alone(&self, len: usize) -> Alone {
+        let mut parameters = self.parameters;
+        let enough = len.saturating_add(MIN_LOOKAHEAD).max(1 << 9).next_power_of_two().ilog2();
+        let enough = i32::try_from(enough).unwrap_or(i32::MAX).saturating_neg();
+        parameters.window_bits = parameters.window_bits.max(enough);
+        Alone(parameters)
+    }
+
+    /// Forgets all that was compressed before.
+    fn forget(&mut self) {
+        if let Some(codec) = &mut self.codec {
+            codec.reset();
+        }
+        self.memory.clear();
+        self.passed = false;
     }
 
     fn compress(
@@ -214,6 +283,9 @@ impl Outgoing {
 
     fn compress_part(&mut self, part: &[u8], position: Position, out: &mut Vec<u8>) {
         if !part.is_empty() {
+            if self.passed && !self.in_message {
+                self.forget();
+            }
             self.flush_part(part, out);
         }
         self.in_message = position == Position::Middle;
@@ -398,6 +470,9 @@ const SMALL_WINDOW: u8 = 12;
 
 /// Below this, messages that are compressed alone do not get smaller.
 const WORTH_ALONE: usize = 512;
+
+/// How much less than its window zlib reaches back.
+const MIN_LOOKAHEAD: usize = 262;
 
 /// The least and the most by which a buffer grows at once.
 const FIRST_STEP: usize = 256;

@@ -28,6 +28,11 @@ impl Window {
         self.bytes.extend(plain);
     }
 
+    /// Nothing that went by can be referred to any more.
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+    }
+
     /// What went by, in one piece.
     pub(super) fn as_slice(&mut self) -> &[u8] {
         self.bytes.make_contiguous()

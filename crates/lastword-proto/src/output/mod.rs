@@ -4,6 +4,7 @@
 //! mid-write loses nothing and tears no frame. Control frames go between data frames, never into
 //! one. Knows what each frame completes, so that the ledger claims nothing that did not leave.
 
+mod framed;
 mod run;
 
 use std::collections::VecDeque;
@@ -478,7 +479,7 @@ fn messages(frames: VecDeque<Frame>) -> Vec<Message> {
 }
 
 /// Payloads up to this size are copied behind their header; larger ones are sent where they stand.
-const COPIED: usize = 2048;
+pub(crate) const COPIED: usize = 2048;
 
 /// How much room for small frames is kept when all is written.
 const KEPT: usize = 16 << 10;
