@@ -230,7 +230,7 @@ impl Encoder {
 
 /// Compresses a message, if that is agreed on and worth it, and readies it for framing.
 fn begin(message: Message, compression: Compression, tools: &mut Tools) -> Current {
-    let opcode = opcode(message.kind());
+    let opcode = message.kind().opcode();
     if let Some(deflate) = tools.deflate.as_deref_mut() {
         let mut wire = Vec::new();
         if deflate.compress(message.payload(), compression, &mut wire) == Compressed::Yes {
@@ -254,19 +254,12 @@ fn encode_part(part: PartOut, tools: &mut Tools) {
     let header = Header {
         fin: part.last,
         compressed: part.compressed && part.first,
-        opcode: if part.first { opcode(part.kind) } else { Opcode::Continuation },
+        opcode: if part.first { part.kind.opcode() } else { Opcode::Continuation },
         len: payload.len() as u64,
         mask: tools.masks.next(),
     };
     let completes = if part.last { Completes::Streamed(part.total) } else { Completes::Nothing };
     tools.output.put(header, &payload, completes);
-}
-
-const fn opcode(kind: Kind) -> Opcode {
-    match kind {
-        Kind::Text => Opcode::Text,
-        Kind::Binary => Opcode::Binary,
-    }
 }
 
 /// How many bytes of frames are made ahead of the wire.

@@ -54,10 +54,10 @@ fn sample(seed: usize, size: usize) -> Message {
     let line = |i: usize| format!("{{\"sensor\":{},\"value\":{}}}", i % 7, (i * seed) % 1000);
     let mut text: String =
         (0..).map(line).flat_map(|line| line.into_bytes()).map(char::from).take(size).collect();
-    if seed % 3 == 0 {
+    if seed.is_multiple_of(3) {
         text.make_ascii_uppercase();
     }
-    if seed % 2 == 0 { Message::text(text) } else { Message::binary(text.into_bytes()) }
+    if seed.is_multiple_of(2) { Message::text(text) } else { Message::binary(text.into_bytes()) }
 }
 
 /// Bytes without a pattern, of which the upper bits are zero.

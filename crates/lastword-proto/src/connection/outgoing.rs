@@ -7,7 +7,7 @@ use crate::config::Compression;
 use crate::control::{Meaning, farewell_body};
 use crate::encoder::{Encoder, PartOut, Tools};
 use crate::keepalive::{PingId, Way};
-use crate::message::{Kind, Message, Part};
+use crate::message::{Message, Part};
 use crate::output::{COPIED, Completes};
 use crate::prepared::Prepared;
 use crate::record::{Entry, FrameEntry};
@@ -43,7 +43,7 @@ impl Connection {
             && self.closing.state() == State::Open;
         if qualifies {
             let mask = self.masks.next();
-            self.output.put_small(data_opcode(message.kind()), mask, message.payload());
+            self.output.put_small(message.kind().opcode(), mask, message.payload());
             self.account.accept(message.len());
         }
         qualifies
@@ -134,7 +134,7 @@ impl Connection {
             self.streaming = None;
         }
         let payload = part.data.into_payload();
-        self.record_sent(data_opcode(kind), &payload);
+        self.record_sent(kind.opcode(), &payload);
         let part = PartOut { payload, kind, first, last: part.last, compressed, total };
         self.encode(|encoder, tools| encoder.send_part(part, tools));
         Ok(())
@@ -234,7 +234,7 @@ impl Connection {
                 Completes::Nothing => {}
                 Completes::Message(message) => {
                     if self.record.is_some() {
-                        self.record_sent(data_opcode(message.kind()), message.payload());
+                        self.record_sent(message.kind().opcode(), message.payload());
                     }
                     self.account.hand_over(message, self.config.unconfirmed);
                     self.last_message = now;
@@ -324,12 +324,5 @@ impl Connection {
     pub(super) fn output_waiting(&self) -> usize {
         let output = usize::try_from(self.output.waiting()).unwrap_or(usize::MAX);
         output.saturating_add(self.encoder.queued())
-    }
-}
-
-const fn data_opcode(kind: Kind) -> Opcode {
-    match kind {
-        Kind::Text => Opcode::Text,
-        Kind::Binary => Opcode::Binary,
     }
 }
