@@ -19,6 +19,8 @@ pub struct Action {
 pub enum Act {
     /// The application sends a message of the n-th size.
     Send(u8),
+    /// The application sends a message of the n-th size that was made ready for many.
+    SendPrepared(u8),
     /// The application sends a part of a message, of the n-th size.
     Part(u8),
     /// The application sends the last part of a message, of the n-th size.
@@ -74,7 +76,7 @@ pub enum Act {
 }
 
 impl Act {
-    const NAMES: [(&'static str, Self); 27] = [
+    const NAMES: [(&'static str, Self); 28] = [
         ("send", Self::Send(0)),
         ("part", Self::Part(0)),
         ("last-part", Self::LastPart(0)),
@@ -102,6 +104,7 @@ impl Act {
         ("bounce", Self::Bounce),
         ("wait", Self::Wait),
         ("pass", Self::Pass(0)),
+        ("send-prepared", Self::SendPrepared(0)),
     ];
 
     /// How many kinds there are.
@@ -122,6 +125,7 @@ impl Act {
     fn with(self, number: u8) -> Self {
         match self {
             Self::Send(_) => Self::Send(number),
+            Self::SendPrepared(_) => Self::SendPrepared(number),
             Self::Part(_) => Self::Part(number),
             Self::LastPart(_) => Self::LastPart(number),
             Self::Close(_) => Self::Close(number),
@@ -139,6 +143,7 @@ impl Act {
     fn number(self) -> Option<u8> {
         match self {
             Self::Send(n)
+            | Self::SendPrepared(n)
             | Self::Part(n)
             | Self::LastPart(n)
             | Self::Close(n)

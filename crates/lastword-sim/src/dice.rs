@@ -26,7 +26,7 @@ fn likelihoods(rng: &mut Rng) -> Vec<u8> {
     let weights: Vec<u32> = (0..Act::KINDS)
         .map(|kind| match Act::of(kind, 0) {
             Act::Write(_) | Act::Read(_) | Act::Turn => rng.u32(1..60),
-            Act::Send(_) | Act::Fetch(_) => rng.u32(..40),
+            Act::Send(_) | Act::SendPrepared(_) | Act::Fetch(_) => rng.u32(..40),
             Act::Part(_)
             | Act::LastPart(_)
             | Act::Ping

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use lastword_proto::{
     CloseCode, CloseFrame, Compression, Connection, Ending, Event, Kind, Leave, Ledger, Message,
-    Operation, OurSide, Part, PingId, Role, Transmit, TransportError,
+    Operation, OurSide, Part, PingId, Prepared, Role, SendRefused, Transmit, TransportError,
 };
 
 use crate::link::{Held, Orderly, Read, Socket};
@@ -137,11 +137,27 @@ impl Side {
 
     /// The application sends a message.
     pub fn send(&mut self, size: usize) {
-        let index = self.accepted.len() as u64;
-        match self.connection.send(message(self.role, index, size), Compression::Auto) {
+        let message = self.next_message(size);
+        let sent = self.connection.send(message, Compression::Auto);
+        self.note_sent(size, sent);
+    }
+
+    /// The application sends a message that was made ready for many.
+    pub fn send_prepared(&mut self, size: usize) {
+        let prepared = Prepared::new(self.next_message(size));
+        let sent = self.connection.send_prepared(&prepared, Compression::Auto);
+        self.note_sent(size, sent);
+    }
+
+    fn next_message(&self, size: usize) -> Message {
+        message(self.role, self.accepted.len() as u64, size)
+    }
+
+    fn note_sent(&mut self, size: usize, sent: Result<(), SendRefused>) {
+        match sent {
             Ok(()) => self.accepted.push(Accepted { len: size, how: How::Whole }),
             Err(refused) => {
-                assert_eq!(refused.into_message(), message(self.role, index, size));
+                assert_eq!(refused.into_message(), self.next_message(size));
                 self.diary.refused += 1;
             }
         }

@@ -53,6 +53,7 @@ impl World {
         let (side, peer) = self.pair(index);
         match act {
             Act::Send(_)
+            | Act::SendPrepared(_)
             | Act::Part(_)
             | Act::LastPart(_)
             | Act::Ping
@@ -68,6 +69,7 @@ impl World {
                 if !side.has_application() => {}
 
             Act::Send(number) => side.send(size(number)),
+            Act::SendPrepared(number) => side.send_prepared(size(number)),
             Act::Part(number) => side.send_part(size(number), false),
             Act::LastPart(number) => side.send_part(size(number), true),
             Act::Ping => side.ask(Confirms::Nothing),
