@@ -33,10 +33,10 @@ SIM = [
 ]
 DRIVER = [
     ["seed", "sync", "tls", "transport", "error"],
-    ["opening"],
+    ["opening", "outbox"],
     ["shared"],
     ["pump", "websocket"],
-    ["connect", "serve"],
+    ["connect", "serve", "broadcast"],
     ["lib"],
 ]
 CRATES = [

@@ -23,9 +23,11 @@
 //! # Ok(()) }
 //! ```
 
+mod broadcast;
 mod connect;
 mod error;
 mod opening;
+mod outbox;
 mod pump;
 mod seed;
 mod serve;
@@ -35,6 +37,7 @@ mod tls;
 mod transport;
 mod websocket;
 
+pub use broadcast::{Counters, Reach, Subscription, Topic, broadcast};
 pub use connect::{Client, connect};
 pub use error::{AcceptError, ConnectError, Ended, Phase, SendError};
 /// The protocol without I/O, that all of this stands on.
@@ -45,6 +48,7 @@ pub use lastword_proto::{
     Role, Tally, TimeOut, Utf8Bytes, Violation,
 };
 pub use opening::Opening;
+pub use outbox::{TopicConfig, WhenFull};
 pub use serve::{Bound, HandlerError, Outcome, Report, Server, accept, serve};
 /// The TLS that this crate speaks.
 pub use tokio_rustls::rustls;

@@ -20,6 +20,7 @@ use tokio::sync::Notify;
 
 use crate::error::Ended;
 use crate::opening::Opening;
+use crate::outbox::{Outbox, Slot};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, MutexGuard, thread_local};
 use crate::transport::{Addresses, Buffers, Transport};
@@ -63,6 +64,8 @@ pub(crate) struct Inner {
     at_rest: bool,
     /// Whether a sender found no room.
     pub(crate) crowded: bool,
+    /// What topics keep for it while it is behind.
+    pub(crate) outbox: Slot,
     /// While a batch is open, sends do not write.
     pub(crate) batches: usize,
     /// Until when the pump sleeps.
@@ -185,6 +188,7 @@ impl Shared {
                 buffers,
                 at_rest: false,
                 crowded: false,
+                outbox: None,
                 batches: 0,
                 armed: None,
                 answers: 0,
@@ -347,6 +351,9 @@ impl Shared {
 
     /// Tells those who wait what has changed, and lets go of a transport that is over.
     fn tell(&self, inner: &mut Inner) {
+        if inner.outbox.is_some() {
+            inner.refill();
+        }
         if let Some(ending) = inner.connection.ending().map(Arc::clone) {
             if let Some(mut transport) = inner.transport.take() {
                 match ending.transport.ours {
@@ -412,6 +419,14 @@ enum Progress {
 }
 
 impl Inner {
+    /// Hands the core what topics keep for it, and writes, as long as there is room.
+    #[cold]
+    fn refill(&mut self) {
+        while Outbox::refill(&mut self.outbox, &mut self.connection) {
+            self.write();
+        }
+    }
+
     /// Reads once, if the core wants it: as much as is there, up to the size of the scratch.
     fn read(&mut self) -> Progress {
         let Self { connection, transport: Some(transport), waker, wakes, .. } = self else {

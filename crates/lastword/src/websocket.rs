@@ -315,6 +315,11 @@ impl Sender {
         self.shared().lock().connection.ledger()
     }
 
+    /// Whether messages are accepted for sending: until the connection is closing.
+    pub fn is_open(&self) -> bool {
+        self.shared().lock().connection.is_open()
+    }
+
     /// Begins to close, without waiting; [`ended`](Self::ended) waits. The first close stands.
     pub fn close(&self, code: CloseCode, reason: impl Into<String>) {
         let frame = CloseFrame::truncated(code, reason.into());
@@ -348,7 +353,7 @@ impl Sender {
         &self.shared().opening
     }
 
-    fn shared(&self) -> &Shared {
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.alive.0
     }
 
