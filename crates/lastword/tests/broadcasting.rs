@@ -95,7 +95,7 @@ fn assert_sums(topic: &Topic, reached: &[Reach]) {
     assert_eq!(accepted + waiting + discarded + missed + disconnected + gone, pairs as u64);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn everybody_gets_everything_in_the_same_order_whatever_was_agreed_on() {
     let topic = topic(WhenFull::Wait { limit: Duration::from_secs(60) }, 8);
     let shared = topic.clone();
