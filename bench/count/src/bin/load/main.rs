@@ -4,8 +4,6 @@
 //!
 //! Checks each byte that comes back, and prints how many messages (or connections) that were.
 
-mod frames;
-
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -14,7 +12,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use frames::{Burst, Expected, Inflater};
+use lastword_load::answers::Answers;
+use lastword_load::frames::{self, Shape};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// A load whose every byte is known.
@@ -31,21 +30,8 @@ struct Args {
     rounds: usize,
     #[arg(long, default_value_t = 64)]
     connections: usize,
-    /// Messages in a burst.
-    #[arg(long, default_value_t = 16)]
-    in_flight: usize,
-    /// Bytes of a message.
-    #[arg(long, default_value_t = 128)]
-    size: usize,
-    /// Send text, a part of it beyond ASCII.
-    #[arg(long)]
-    text: bool,
-    /// Send each message in so many frames.
-    #[arg(long, default_value_t = 1)]
-    fragments: usize,
-    /// Agree on permessage-deflate, and compress.
-    #[arg(long)]
-    compressed: bool,
+    #[command(flatten)]
+    shape: Shape,
     /// Open and close a connection in each round, as a browser would, instead of sending.
     #[arg(long)]
     handshakes: bool,
@@ -54,9 +40,20 @@ struct Args {
 fn main() {
     let args = Args::parse();
     let server = Server::listening(&args);
-    let opening = Rc::new(frames::opening(args.handshakes, args.compressed));
-    let bursts: Vec<_> = frames::bursts(&args).into_iter().map(Rc::new).collect();
-    let closing = Rc::new(frames::closing());
+    let opening = if args.handshakes {
+        frames::opening_of_a_browser()
+    } else {
+        frames::opening(args.shape.compressed)
+    };
+    let opening = Rc::new(Turn { wire: opening, expected: Expected::Switching });
+    let bursts: Vec<_> = frames::bursts(&args.shape)
+        .into_iter()
+        .map(|burst| {
+            Rc::new(Turn { wire: burst.wire, expected: Expected::Messages(burst.messages) })
+        })
+        .collect();
+    let closed = Expected::Bytes(frames::CLOSED.to_vec());
+    let closing = Rc::new(Turn { wire: frames::closing(), expected: closed });
     let (sessions, rounds) = if args.handshakes { (args.rounds, 0) } else { (1, args.rounds) };
     for _ in 0..sessions {
         server.hold();
@@ -77,28 +74,46 @@ fn main() {
         }
         server.let_go();
     }
-    let messages = if args.handshakes { 1 } else { args.in_flight };
+    let messages = if args.handshakes { 1 } else { args.shape.in_flight };
     println!("{}", args.rounds * args.connections * messages);
+}
+
+/// What a connection writes at once, and what answers it.
+struct Turn {
+    wire: Vec<u8>,
+    expected: Expected,
+}
+
+/// What has to come back.
+enum Expected {
+    /// A response that switches protocols.
+    Switching,
+    /// Exactly these bytes.
+    Bytes(Vec<u8>),
+    /// These messages, in frames of the server's choice.
+    Messages(Vec<Vec<u8>>),
 }
 
 /// One connection and what is said over it.
 struct Connection {
     stream: TcpStream,
     /// Bursts that were not wholly answered, the next one last.
-    script: Vec<Rc<Burst>>,
+    script: Vec<Rc<Turn>>,
     written: usize,
     came: Vec<u8>,
-    inflater: Inflater,
+    answers: Answers,
 }
 
 impl Connection {
-    fn new(args: &Args, mut script: Vec<Rc<Burst>>) -> Self {
+    fn new(args: &Args, mut script: Vec<Rc<Turn>>) -> Self {
         // The server stands still, but its kernel accepts.
         let stream = TcpStream::connect(("127.0.0.1", args.port)).expect("a server that listens");
         stream.set_nodelay(true).expect("an option");
         stream.set_nonblocking(true).expect("an option");
         script.reverse();
-        Self { stream, script, written: 0, came: Vec::new(), inflater: Inflater::default() }
+        let answers =
+            if args.shape.compressed { Answers::compressed() } else { Answers::default() };
+        Self { stream, script, written: 0, came: Vec::new(), answers }
     }
 
     /// Reads what came and writes what is due, as far as that goes; `false` when all is said.
@@ -149,7 +164,15 @@ impl Connection {
                 assert!(!complete || self.came.starts_with(b"HTTP/1.1 101"), "no 101");
                 complete
             }
-            Expected::Messages(messages) => self.inflater.compare(&self.came, messages),
+            Expected::Messages(messages) => {
+                self.answers.take(&self.came, messages);
+                self.came.clear();
+                let complete = self.answers.came() == messages.len();
+                if complete {
+                    self.answers.again();
+                }
+                complete
+            }
         }
     }
 }

@@ -1,0 +1,73 @@
+//! What all servers have in common, so that a peer's file shows nothing but the peer: arguments, a
+//! runtime of one thread, a listener. `SERVER PORT [echo|deflate|broadcast]`.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+
+/// What a server does with a message.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Sends it back.
+    Echo,
+    /// Sends it back, over connections that agreed on permessage-deflate.
+    Deflate,
+    /// Sends it to everybody, the one who said it too.
+    Broadcast,
+}
+
+/// Where to listen, and what to do.
+///
+/// # Panics
+/// When the arguments are others.
+pub fn arguments() -> (u16, Mode) {
+    let mut arguments = std::env::args().skip(1);
+    let port = arguments.next().and_then(|port| port.parse().ok()).expect("a port");
+    let mode = match arguments.next().as_deref() {
+        None | Some("echo") => Mode::Echo,
+        Some("deflate") => Mode::Deflate,
+        Some("broadcast") => Mode::Broadcast,
+        Some(other) => panic!("no mode: {other}"),
+    };
+    (port, mode)
+}
+
+/// Runs on this thread.
+///
+/// # Panics
+/// Without epoll.
+pub fn run<F: Future>(future: F) -> F::Output {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a kernel with epoll").block_on(future)
+}
+
+/// Listens as `lastword` does.
+///
+/// # Panics
+/// When the port is taken.
+pub fn listen(port: u16) -> TcpListener {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_reuseaddr(true).expect("an option");
+    socket.bind(([127, 0, 0, 1], port).into()).expect("a free port");
+    socket.listen(1024).expect("a listener")
+}
+
+/// Serves each connection in a task of its own, for ever.
+pub async fn serve<F>(port: u16, handler: impl Fn(TcpStream) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let listener = listen(port);
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            continue;
+        };
+        stream.set_nodelay(true).expect("an option");
+        tokio::spawn(handler(stream));
+    }
+}
+
+/// The largest message that is ever sent, for limits that have to allow it.
+pub const LARGEST: usize = 256 << 20;
