@@ -16,7 +16,8 @@ import tomllib
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
+sys.path += [str(HERE), str(HERE / "count")]
+import count as counting  # noqa: E402
 import report  # noqa: E402
 import versions  # noqa: E402
 
@@ -37,13 +38,12 @@ def main() -> int:
     parser.add_argument("--page", type=Path, default=HERE.parent / "docs/benchmarks.md")
     args = parser.parse_args()
     matrix = tomllib.loads((HERE / "matrix.toml").read_text())
-    pace = dict(SMOKE if args.smoke else QUICK if args.quick else FULL)
-    pace["rounds"] = args.rounds or pace["rounds"]
+    pace = SMOKE if args.smoke else QUICK if args.quick else FULL
     if args.smoke:
         args.results, args.page = args.cache / "smoke/results.jsonl", args.cache / "smoke/benchmarks.md"
         args.results.unlink(missing_ok=True)
 
-    bench = Bench(args.cache, pace)
+    bench = Bench(args.cache, pace, args.rounds, matrix)
     peers = [peer for peer in matrix["peer"] if chosen(peer, args) and bench.has(peer)]
     workloads = [
         workload for workload in matrix["workload"]
@@ -77,19 +77,18 @@ def wanted(workload: dict, only: str) -> bool:
 class Bench:
     """Runs one server with the load in front of it."""
 
-    def __init__(self, cache: Path, pace: dict):
-        self.cache, self.pace = cache, pace
+    def __init__(self, cache: Path, pace: dict, rounds: int | None, matrix: dict):
+        self.cache, self.pace, self.rounds, self.matrix = cache, pace, rounds, matrix
         self.places = {"target": cache / "target/release", "cache": cache, "here": HERE}
         cores = sorted(os.sched_getaffinity(0))
         self.server_core, self.load_core = cores[0], cores[-1]
 
     def has(self, peer: dict) -> bool:
         """Whether it could be built: what is missing is said, and left out."""
-        program = self.command(peer)[0]
-        if "/" in program and not Path(program).exists():
-            print(f"{peer['key']}: {program} is not there; left out", file=sys.stderr)
-            return False
-        return True
+        needs = peer.get("needs", "").format(**self.places) or self.command(peer)[0]
+        if not Path(needs).exists():
+            print(f"{peer['key']}: {needs} is not there; left out", file=sys.stderr)
+        return Path(needs).exists()
 
     def command(self, peer: dict) -> list[str]:
         return shlex.split(peer["command"].format(**self.places))
@@ -98,17 +97,21 @@ class Bench:
         """Each peer's runs, a round of all peers after the other."""
         able = [peer for peer in peers if suits(workload, peer)]
         rows = {peer["key"]: [] for peer in able}
-        for _ in range(min(self.pace["rounds"], workload.get("rounds", 99))):
+        for _ in range(self.rounds or min(self.pace["rounds"], workload.get("rounds", 99))):
             for peer in able:
                 rows[peer["key"]].append(self.run(workload, peer, results))
         return rows
 
     def run(self, workload: dict, peer: dict, results) -> dict:
+        if workload["mode"] == "count":
+            return self.count(workload, peer)
         port = free_port()
         log = self.cache / "server.log"
         load = workload["load"]
+        if self.pace is not FULL:
+            load = workload.get("quick_load", load)
         if "{rate}" in load:
-            load = load.format(rate=results.rate())
+            load = load.format(rate=results.rate(self))
         with log.open("w") as said:
             server = subprocess.Popen(
                 [*self.command(peer), str(port), workload["mode"]], stdout=said, stderr=said,
@@ -141,10 +144,27 @@ class Bench:
         return {"error": error}
 
 
+    def count(self, workload: dict, peer: dict) -> dict:
+        """Instructions for a message: two runs of different length, and their difference."""
+        bench, out = counting.Bench(self.cache), self.cache / "callgrind.out"
+        tool = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}"]
+        totals = []
+        try:
+            for rounds in workload["count"].split():
+                messages = bench.run(tool, self.command(peer), f"{workload['load']} --rounds {rounds}", "echo")
+                totals.append((messages, counting.read_callgrind(out)["instructions"]))
+        except (SystemExit, subprocess.TimeoutExpired) as error:
+            return {"error": str(error)}
+        (few, less), (many, more) = totals
+        return {"instructions": round((more - less) / (many - few))}
+
+
 def suits(workload: dict, peer: dict) -> bool:
-    if peer.get("ceiling") and not workload.get("ceiling", workload["mode"] == "echo"):
+    if workload["group"] in peer.get("lacks", []) or peer["key"] not in workload.get("peers", [peer["key"]]):
         return False
-    return workload["mode"] in peer["modes"] and peer["key"] in workload.get("peers", [peer["key"]])
+    if workload["mode"] == "count":
+        return peer.get("countable", False)
+    return workload["mode"] in peer["modes"] and workload.get("ceiling", True) >= peer.get("ceiling", False)
 
 
 def free_port() -> int:
@@ -173,9 +193,13 @@ class Results:
             "workload": "machine", "peer": "", "machine": machine, "versions": old["versions"] | versions,
         }
 
-    def rate(self) -> int:
+    def rate(self, bench) -> int:
         """Half of what the ceiling carries with as many connections, messages in a second."""
-        runs = self.rows["128x200x1", "raw"]["runs"]
+        workload = next(one for one in bench.matrix["workload"] if one["key"] == "128x200x1")
+        raw = next(peer for peer in bench.matrix["peer"] if peer.get("ceiling"))
+        if (workload["key"], raw["key"]) not in self.rows:
+            self.put(workload["key"], raw["key"], [bench.run(workload, raw, self)])
+        runs = self.rows[workload["key"], raw["key"]]["runs"]
         return round(max(run["messages"] / run["seconds"] for run in runs) / 2)
 
     def write(self) -> None:

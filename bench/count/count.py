@@ -114,14 +114,14 @@ class Bench:
         totals["messages"] = messages
         return totals
 
-    def run(self, tool, server, load) -> int:
+    def run(self, tool, server, load, *mode) -> int:
         """How many messages were carried."""
         log = self.cache / "server.log"
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         with log.open("w") as said:
-            process = subprocess.Popen([*tool, *server, str(port)], stdout=said, stderr=said)
+            process = subprocess.Popen([*tool, *server, str(port), *mode], stdout=said, stderr=said)
         try:
             command = [self.load, "--port", str(port), "--server", str(process.pid), *load.split()]
             carried = subprocess.run(command, capture_output=True, text=True, timeout=120)

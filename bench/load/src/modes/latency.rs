@@ -38,6 +38,8 @@ pub fn run(target: &Target, args: &Args) -> Value {
     };
     let burst = frames::bursts(&shape).remove(0);
     let wire: Rc<[u8]> = burst.wire.into();
+    // A piece as long as a message may end one and begin the next.
+    let messages = [burst.messages.clone(), burst.messages].concat();
     let mut clients = Clients::open(target, args.connections, false);
     let mut waiting: Vec<Waiting> = (0..args.connections).map(|_| Waiting::default()).collect();
 
@@ -67,7 +69,7 @@ pub fn run(target: &Target, args: &Args) -> Value {
         clients.turn(Duration::ZERO, |number, bytes| {
             let waiting = &mut waiting[number];
             let now = Instant::now();
-            for _ in 0..waiting.take(target, bytes, &wire, &burst.messages) {
+            for _ in 0..waiting.take(target, bytes, &wire, &messages) {
                 let due = waiting.due.pop_front().expect("no more than was asked for");
                 answered += 1;
                 if due >= began + warm_up {
@@ -121,7 +123,7 @@ impl Waiting {
             self.came %= wire.len();
             return complete;
         }
-        // Each answer is like the first: the list is as long as what may have come.
+        // Each answer is like the first.
         let mut complete = 0;
         let mut rest = bytes;
         while !rest.is_empty() {

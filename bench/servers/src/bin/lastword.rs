@@ -9,6 +9,9 @@ fn main() -> std::io::Result<()> {
     let mut config = Config::default();
     config.max_message_size = LARGEST;
     config.max_frame_size = LARGEST;
+    if mode != Mode::Deflate {
+        config.deflate = None;
+    }
     lastword_peers::run(async {
         let bound = Server::new().config(config).bind(("127.0.0.1", port)).await?;
         if mode == Mode::Broadcast {
