@@ -21,9 +21,10 @@ import count as counting  # noqa: E402
 import report  # noqa: E402
 import versions  # noqa: E402
 
-FULL = {"rounds": 3, "seconds": 1.0, "warm_up": 0.3}
-QUICK = {"rounds": 2, "seconds": 0.4, "warm_up": 0.2}
-SMOKE = {"rounds": 1, "seconds": 0.1, "warm_up": 0.1}
+# Seconds of a measurement; and minutes for all of it, within which rounds are given up before rows.
+FULL = {"rounds": 3, "seconds": 0.8, "warm_up": 0.25, "minutes": 44}
+QUICK = {"rounds": 2, "seconds": 0.4, "warm_up": 0.2, "minutes": 4.8}
+SMOKE = {"rounds": 1, "seconds": 0.1, "warm_up": 0.1, "minutes": 1}
 
 
 def main() -> int:
@@ -54,7 +55,8 @@ def main() -> int:
     start, failed = time.monotonic(), 0
     for number, workload in enumerate(workloads, 1):
         print(f"[{time.monotonic() - start:5.0f} s] {number}/{len(workloads)} {workload['key']}", flush=True)
-        rows = bench.interleaved(workload, peers, results)
+        left = start + 60 * pace["minutes"] - time.monotonic()
+        rows = bench.interleaved(workload, peers, results, left / (len(workloads) + 1 - number))
         for peer, runs in rows.items():
             results.put(workload["key"], peer, runs)
             failed += any("error" in run for run in runs)
@@ -93,11 +95,14 @@ class Bench:
     def command(self, peer: dict) -> list[str]:
         return shlex.split(peer["command"].format(**self.places))
 
-    def interleaved(self, workload: dict, peers: list[dict], results) -> dict[str, list[dict]]:
-        """Each peer's runs, a round of all peers after the other."""
+    def interleaved(self, workload: dict, peers: list[dict], results, seconds: float) -> dict:
+        """Each peer's runs, a round of all peers after the other, as many as there is time for."""
         able = [peer for peer in peers if suits(workload, peer)]
         rows = {peer["key"]: [] for peer in able}
-        for _ in range(self.rounds or min(self.pace["rounds"], workload.get("rounds", 99))):
+        start = time.monotonic()
+        for done in range(self.rounds or min(self.pace["rounds"], workload.get("rounds", 99))):
+            if done and (time.monotonic() - start) * (done + 1) / done > seconds:
+                break
             for peer in able:
                 rows[peer["key"]].append(self.run(workload, peer, results))
         return rows
@@ -126,14 +131,14 @@ class Bench:
             if peer.get("ceiling"):
                 options.append("--raw")
             done = subprocess.run(
-                [self.places["target"] / "lastword-load", *options, *shlex.split(load)],
+                [*self.load(workload), *options, *shlex.split(load)],
                 capture_output=True, text=True, timeout=90,
                 preexec_fn=lambda: os.sched_setaffinity(0, {self.load_core}),
             )
             if done.returncode == 0:
                 return json.loads(done.stdout)
-            error = done.stderr.strip().splitlines()[-1:] or ["no word"]
-            error = next((line for line in done.stderr.splitlines() if line and not line.startswith(("thread", "note"))), error[0])
+            lines = [line for line in done.stderr.splitlines() if line and not line.startswith(("thread", "note"))]
+            error = lines[0] if lines else "no word"
         except subprocess.TimeoutExpired:
             error = "took longer than 90 s"
         finally:
@@ -143,6 +148,11 @@ class Bench:
               file=sys.stderr)
         return {"error": error}
 
+
+    def load(self, workload: dict) -> list:
+        if workload["mode"] == "tls":
+            return [sys.executable, HERE / "others/hold_tls.py"]
+        return [self.places["target"] / "lastword-load"]
 
     def count(self, workload: dict, peer: dict) -> dict:
         """Instructions for a message: two runs of different length, and their difference."""

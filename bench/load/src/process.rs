@@ -59,6 +59,14 @@ pub fn raise_limit_of_descriptors() {
     setrlimit(Resource::RLIMIT_NOFILE, most, most).expect("what is allowed");
 }
 
+/// How many connections a process may hold beside what it opens for itself, if the server's limit is
+/// like ours.
+pub fn most_connections() -> usize {
+    const FOR_ITSELF: usize = 200;
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
+    most as usize - FOR_ITSELF
+}
+
 pub fn wait_until_listening(port: u16) {
     let v4 = format!(":{port:04X} 00000000:0000 0A");
     let v6 = format!(":{port:04X} 00000000000000000000000000000000:0000 0A");

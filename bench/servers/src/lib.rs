@@ -1,10 +1,15 @@
 //! What all servers have in common, so that a peer's file shows nothing but the peer: arguments, a
-//! runtime of one thread, a listener. `SERVER PORT [echo|deflate|broadcast]`.
+//! runtime of one thread, a listener. `SERVER PORT [echo|deflate|broadcast|tls]`.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::server::TlsStream;
 
 /// What a server does with a message.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -15,6 +20,8 @@ pub enum Mode {
     Deflate,
     /// Sends it to everybody, the one who said it too.
     Broadcast,
+    /// Sends it back, over TLS.
+    Tls,
 }
 
 /// Where to listen, and what to do.
@@ -28,6 +35,7 @@ pub fn arguments() -> (u16, Mode) {
         None | Some("echo") => Mode::Echo,
         Some("deflate") => Mode::Deflate,
         Some("broadcast") => Mode::Broadcast,
+        Some("tls") => Mode::Tls,
         Some(other) => panic!("no mode: {other}"),
     };
     (port, mode)
@@ -67,6 +75,39 @@ where
         stream.set_nodelay(true).expect("an option");
         tokio::spawn(handler(stream));
     }
+}
+
+/// Serves each connection in a task of its own, behind TLS.
+///
+/// # Panics
+/// When the port is taken.
+pub async fn serve_tls<F>(
+    port: u16,
+    handler: impl Fn(TlsStream<TcpStream>) -> F + Copy + Send + 'static,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let acceptor = TlsAcceptor::from(tls());
+    serve(port, |stream| {
+        let accepted = acceptor.accept(stream);
+        async move {
+            if let Ok(stream) = accepted.await {
+                handler(stream).await;
+            }
+        }
+    })
+    .await;
+}
+
+/// A key of the hour, and rustls as it comes.
+///
+/// # Panics
+/// Without randomness.
+pub fn tls() -> Arc<ServerConfig> {
+    let key = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    let secret = PrivateKeyDer::Pkcs8(key.signing_key.serialize_der().into());
+    let config = ServerConfig::builder().with_no_client_auth();
+    Arc::new(config.with_single_cert(vec![key.cert.into()], secret).expect("a key that fits"))
 }
 
 /// The largest message that is ever sent, for limits that have to allow it.

@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 use crate::Target;
 use crate::clients::Clients;
 use crate::modes::echo::Talk;
-use crate::process::private_bytes;
+use crate::process::{most_connections, private_bytes};
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// How many connections, one step after the other.
+    /// How many connections, one step after the other; as many as there may be descriptors.
     #[arg(long, value_delimiter = ',', default_value = "1000")]
     connections: Vec<usize>,
     /// Then let each say its bursts so often, and look again.
@@ -40,6 +40,7 @@ pub fn run(target: &Target, args: &Args) -> Value {
     let mut clients = Clients::open(target, 0, args.shape.compressed);
     let mut idle = Vec::new();
     for &count in &args.connections {
+        let count = count.min(most_connections());
         clients.grow(target, count, args.shape.compressed);
         idle.push(json!([count, each(count)]));
     }

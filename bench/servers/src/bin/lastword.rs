@@ -13,7 +13,11 @@ fn main() -> std::io::Result<()> {
         config.deflate = None;
     }
     lastword_peers::run(async {
-        let bound = Server::new().config(config).bind(("127.0.0.1", port)).await?;
+        let mut server = Server::new().config(config);
+        if mode == Mode::Tls {
+            server = server.tls(lastword_peers::tls());
+        }
+        let bound = server.bind(("127.0.0.1", port)).await?;
         if mode == Mode::Broadcast {
             let (everybody, _) = broadcast::channel(1024);
             bound

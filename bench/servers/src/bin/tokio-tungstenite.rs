@@ -2,36 +2,37 @@
 
 use futures_util::{SinkExt, StreamExt, TryStreamExt, future};
 use lastword_peers::{LARGEST, Mode};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::broadcast;
+use tokio_tungstenite::accept_async_with_config;
 use tokio_tungstenite::tungstenite::protocol::{Message, WebSocketConfig};
-use tokio_tungstenite::{WebSocketStream, accept_async_with_config};
 
 fn main() {
     let (port, mode) = lastword_peers::arguments();
     let (everybody, _) = broadcast::channel(1024);
-    lastword_peers::run(lastword_peers::serve(port, |stream| {
-        let everybody = everybody.clone();
-        async move {
-            let limits = WebSocketConfig::default()
-                .max_message_size(Some(LARGEST))
-                .max_frame_size(Some(LARGEST));
-            let Ok(ws) = accept_async_with_config(stream, Some(limits)).await else { return };
-            match mode {
-                Mode::Broadcast => publish(ws, everybody).await,
-                _ => echo(ws).await,
-            }
-        }
-    }));
+    match mode {
+        Mode::Broadcast => lastword_peers::run(lastword_peers::serve(port, |stream| {
+            publish(stream, everybody.clone())
+        })),
+        Mode::Tls => lastword_peers::run(lastword_peers::serve_tls(port, echo)),
+        _ => lastword_peers::run(lastword_peers::serve(port, echo)),
+    }
 }
 
-async fn echo(ws: WebSocketStream<TcpStream>) {
+fn limits() -> WebSocketConfig {
+    WebSocketConfig::default().max_message_size(Some(LARGEST)).max_frame_size(Some(LARGEST))
+}
+
+async fn echo<S: AsyncRead + AsyncWrite + Unpin>(stream: S) {
+    let Ok(ws) = accept_async_with_config(stream, Some(limits())).await else { return };
     let (write, read) = ws.split();
     let data = read.try_filter(|message| future::ready(message.is_text() || message.is_binary()));
     let _ = data.forward(write).await;
 }
 
-async fn publish(mut ws: WebSocketStream<TcpStream>, everybody: broadcast::Sender<Message>) {
+async fn publish(stream: TcpStream, everybody: broadcast::Sender<Message>) {
+    let Ok(mut ws) = accept_async_with_config(stream, Some(limits())).await else { return };
     let mut heard = everybody.subscribe();
     loop {
         tokio::select! {

@@ -2,6 +2,7 @@
 
 use futures_util::{SinkExt, StreamExt};
 use lastword_peers::{LARGEST, Mode};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::broadcast;
 use tokio_websockets::{Limits, Message, ServerBuilder, WebSocketStream};
@@ -9,23 +10,23 @@ use tokio_websockets::{Limits, Message, ServerBuilder, WebSocketStream};
 fn main() {
     let (port, mode) = lastword_peers::arguments();
     let (everybody, _) = broadcast::channel(1024);
-    lastword_peers::run(lastword_peers::serve(port, |stream| {
-        let everybody = everybody.clone();
-        async move {
-            let limits = Limits::default().max_payload_len(Some(LARGEST));
-            let Ok((_request, ws)) = ServerBuilder::new().limits(limits).accept(stream).await
-            else {
-                return;
-            };
-            match mode {
-                Mode::Broadcast => publish(ws, everybody).await,
-                _ => echo(ws).await,
-            }
-        }
-    }));
+    match mode {
+        Mode::Broadcast => lastword_peers::run(lastword_peers::serve(port, |stream| {
+            publish(stream, everybody.clone())
+        })),
+        Mode::Tls => lastword_peers::run(lastword_peers::serve_tls(port, echo)),
+        _ => lastword_peers::run(lastword_peers::serve(port, echo)),
+    }
 }
 
-async fn echo(mut ws: WebSocketStream<TcpStream>) {
+async fn accept<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> Option<WebSocketStream<S>> {
+    let limits = Limits::default().max_payload_len(Some(LARGEST));
+    let (_request, ws) = ServerBuilder::new().limits(limits).accept(stream).await.ok()?;
+    Some(ws)
+}
+
+async fn echo<S: AsyncRead + AsyncWrite + Unpin>(stream: S) {
+    let Some(mut ws) = accept(stream).await else { return };
     while let Some(Ok(message)) = ws.next().await {
         if (message.is_text() || message.is_binary()) && ws.send(message).await.is_err() {
             return;
@@ -33,7 +34,8 @@ async fn echo(mut ws: WebSocketStream<TcpStream>) {
     }
 }
 
-async fn publish(mut ws: WebSocketStream<TcpStream>, everybody: broadcast::Sender<Message>) {
+async fn publish(stream: TcpStream, everybody: broadcast::Sender<Message>) {
+    let Some(mut ws) = accept(stream).await else { return };
     let mut heard = everybody.subscribe();
     loop {
         tokio::select! {

@@ -9,20 +9,31 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use lastword_peers::{LARGEST, Mode};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::broadcast;
 use yawc::{CompressionLevel, Frame, HttpWebSocket, OpCode, Options, WebSocket};
 
 fn main() {
     let (port, mode) = lastword_peers::arguments();
     let (everybody, _) = broadcast::channel(1024);
-    lastword_peers::run(lastword_peers::serve(port, |stream| {
-        let everybody = everybody.clone();
-        async move {
-            let opened = service_fn(move |request| open(request, mode, everybody.clone()));
-            let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), opened);
-            let _ = connection.with_upgrades().await;
-        }
-    }));
+    match mode {
+        Mode::Tls => lastword_peers::run(lastword_peers::serve_tls(port, async |stream| {
+            let (nobody, _) = broadcast::channel(1);
+            welcome(stream, Mode::Tls, nobody).await;
+        })),
+        _ => lastword_peers::run(lastword_peers::serve(port, |stream| {
+            welcome(stream, mode, everybody.clone())
+        })),
+    }
+}
+
+async fn welcome<S>(stream: S, mode: Mode, everybody: broadcast::Sender<Frame>)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let opened = service_fn(move |request| open(request, mode, everybody.clone()));
+    let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), opened);
+    let _ = connection.with_upgrades().await;
 }
 
 async fn open(
