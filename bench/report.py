@@ -44,7 +44,8 @@ class Figures:
         self.ceiling = next(key for key, peer in self.peers.items() if peer.get("ceiling"))
         self.ours = next(key for key, peer in self.peers.items() if peer.get("ours"))
         ours = {key for key, peer in self.peers.items() if peer.get("ours")}
-        self.colours = plot.colours(list(self.peers), ours, {self.ceiling})
+        bounds = {key for key, peer in self.peers.items() if peer.get("bound")}
+        self.colours = plot.colours(list(self.peers), ours, {self.ceiling} | bounds)
 
     def of(self, workload: str, peer: str) -> list[dict]:
         """The runs that ended well."""

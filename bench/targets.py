@@ -62,7 +62,7 @@ def rivals_of(figures, target: dict) -> list[str]:
     kinds = target.get("ahead_of", ["all"])
     return [
         key for key, peer in figures.peers.items()
-        if not peer.get("ours") and not peer.get("ceiling")
+        if not peer.get("ours") and not peer.get("ceiling") and not peer.get("bound")
         and ("all" in kinds or key in kinds or ("rust" in kinds and peer.get("rust")))
     ]
 

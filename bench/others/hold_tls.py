@@ -21,7 +21,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--server", type=int, required=True)
     parser.add_argument("--connections", type=int, required=True)
-    parser.add_argument("--settle", type=float, default=1.0)
+    parser.add_argument("--settle", type=float, default=0.5)
     args, _ = parser.parse_known_args()
     wait_until_listening(args.port)
     context = ssl.create_default_context()

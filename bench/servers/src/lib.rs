@@ -1,6 +1,8 @@
 //! What all servers have in common, so that a peer's file shows nothing but the peer: arguments, a
 //! runtime of one thread, a listener. `SERVER PORT [echo|deflate|broadcast|tls]`.
 
+pub mod epoll;
+
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;

@@ -20,21 +20,23 @@ pub struct Args {
     /// Then let each say its bursts so often, and look again.
     #[arg(long, default_value_t = 0)]
     rounds: usize,
-    /// How long a server may take to settle, in seconds.
-    #[arg(long, default_value_t = 1.0)]
+    /// How long a server may take to give back what traffic needed, in seconds.
+    #[arg(long, default_value_t = 2.5)]
     settle: f64,
     #[command(flatten)]
     shape: Shape,
 }
 
+/// How long a server may take to settle while nothing is said.
+const SHORT: Duration = Duration::from_millis(500);
+
 pub fn run(target: &Target, args: &Args) -> Value {
     // One that comes and goes, so that what a server sets up once does not count.
     drop(Clients::open(target, 1, args.shape.compressed));
-    let settle = || sleep(Duration::from_secs_f64(args.settle));
-    settle();
+    sleep(SHORT);
     let before = private_bytes(target.server);
-    let each = |count: usize| {
-        settle();
+    let each = |count: usize, settle: Duration| {
+        sleep(settle);
         private_bytes(target.server).saturating_sub(before) / count as u64
     };
     let mut clients = Clients::open(target, 0, args.shape.compressed);
@@ -42,13 +44,13 @@ pub fn run(target: &Target, args: &Args) -> Value {
     for &count in &args.connections {
         let count = count.min(most_connections());
         clients.grow(target, count, args.shape.compressed);
-        idle.push(json!([count, each(count)]));
+        idle.push(json!([count, each(count, SHORT)]));
     }
     let mut result = json!({ "process": before, "idle": idle });
     if args.rounds > 0 {
         let count = clients.all.len();
         Talk::new(target, &args.shape, count).finish(&mut clients, args.rounds);
-        result["after"] = each(count).into();
+        result["after"] = each(count, Duration::from_secs_f64(args.settle)).into();
     }
     result
 }
