@@ -95,9 +95,9 @@ def scale(low: float, high: float, start: float, end: float):
 
 
 def ticks(low: float, high: float) -> list[float]:
-    """Round numbers between: powers of ten, with 2 and 5 if there are few."""
-    few = high / low < 300
-    steps = (1, 2, 5) if few else (1,)
+    """Round numbers between: powers of ten, and some between if they are few."""
+    span = high / low
+    steps = (1, 2, 5) if span < 300 else (1, 3) if span < 3000 else (1,)
     exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     found = [step * 10.0**exponent for exponent in exponents for step in steps]
     return [tick for tick in found if low <= tick <= high]

@@ -193,7 +193,7 @@ def over_sizes(figures: Figures, section: dict, plots: Path) -> str:
                     line.append((one["at"], speed if figure else cost))
             if line:
                 series[peer["name"]] = (figures.colours[key], line)
-        svg = plot.lines(title, section["x_name"], unit, series, x_format=size, y_format=number)
+        svg = plot.lines(title, section["x_name"], unit, series, x_format=size if section.get("sizes", True) else "{:,}".format, y_format=number)
         text += keep(svg, plots, name)
     if section.get("table", True):
         text += "\n\n" + table(figures, section | {"plot": None}, plots)

@@ -39,9 +39,13 @@ def row(figures, target: dict, kept: Path) -> str:
             ratio = median(figures.ratios(workload, figures.ours, best) or [mine / figures.cost(workload, best)])
             verdicts.append(verdict(ratio, 1.0 + NOISE))
     for source in target.get("kept", []):
-        found = from_file(kept / source["file"], source)
+        found = from_file(kept / source["file"], source, source["where"])
         ours.append("–" if found is None else shown(found, target))
         verdicts.append("not measured" if found is None else verdict(found, source["at_most"]))
+        if beside := target.get("beside"):
+            theirs = from_file(kept / source["file"], source, source["where"] | beside)
+            if theirs is not None:
+                others.append(f"{shown(theirs, target)} {' '.join(beside.values())}")
     if limit := target.get("at_most"):
         wanted.append(f"≤ {shown(limit, target)}")
     if limit := target.get("of_ceiling"):
@@ -90,12 +94,12 @@ def shown(value: float, target: dict) -> str:
     return f"{value:,.{digits}f}" + ("" if unit == "instructions" else f" {unit}")
 
 
-def from_file(path: Path, source: dict) -> float | None:
+def from_file(path: Path, source: dict, where: dict) -> float | None:
     """A figure that another command keeps as JSON lines."""
     if not path.exists():
         return None
     for line in path.read_text().splitlines():
         row = json.loads(line)
-        if all(row.get(key) == value for key, value in source["where"].items()):
+        if all(row.get(key) == value for key, value in where.items()):
             return row[source["figure"]]
     return None

@@ -5,7 +5,7 @@ const server = Bun.serve({
   port: Number(port),
   fetch: (request, server) => (server.upgrade(request) ? undefined : new Response("no", { status: 426 })),
   websocket: {
-    maxPayloadLength: 256 * 1024 * 1024,
+    maxPayloadLength: 257 * 1024 * 1024,
     backpressureLimit: 1024 * 1024 * 1024,
     perMessageDeflate: mode === "deflate",
     publishToSelf: true,

@@ -39,7 +39,7 @@ class Publish(Echo):
 async def main():
     listener = Publish if MODE == "broadcast" else Echo
     server = await ws_create_server(
-        lambda _request: listener(), "127.0.0.1", PORT, max_frame_size=256 << 20, backlog=1024
+        lambda _request: listener(), "127.0.0.1", PORT, max_frame_size=257 << 20, backlog=1024
     )
     await server.serve_forever()
 

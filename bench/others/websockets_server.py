@@ -27,7 +27,7 @@ async def publish(websocket):
 async def main():
     handler = publish if MODE == "broadcast" else echo
     compression = "deflate" if MODE == "deflate" else None
-    async with serve(handler, "127.0.0.1", PORT, compression=compression, max_size=256 << 20, backlog=1024):
+    async with serve(handler, "127.0.0.1", PORT, compression=compression, max_size=257 << 20, backlog=1024):
         stop = asyncio.get_running_loop().create_future()
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set_result, None)
         await stop

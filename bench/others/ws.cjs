@@ -6,7 +6,7 @@ const server = new WebSocketServer({
   host: "127.0.0.1",
   port: Number(port),
   backlog: 1024,
-  maxPayload: 256 << 20,
+  maxPayload: 257 << 20,
   perMessageDeflate: mode === "deflate" ? { threshold: 128 } : false,
 });
 

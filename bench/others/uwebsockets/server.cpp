@@ -17,7 +17,7 @@ int main(int, char **arguments) {
     behaviour.compression =
         compress ? uWS::CompressOptions(uWS::DEDICATED_COMPRESSOR_4KB | uWS::DEDICATED_DECOMPRESSOR)
                  : uWS::DISABLED;
-    behaviour.maxPayloadLength = 256 << 20;
+    behaviour.maxPayloadLength = 257 << 20;
     behaviour.maxBackpressure = UINT_MAX;
     behaviour.open = [broadcast](Socket *socket) {
         if (broadcast) socket->subscribe("all");

@@ -112,5 +112,5 @@ pub fn tls() -> Arc<ServerConfig> {
     Arc::new(config.with_single_cert(vec![key.cert.into()], secret).expect("a key that fits"))
 }
 
-/// The largest message that is ever sent, for limits that have to allow it.
-pub const LARGEST: usize = 256 << 20;
+/// A little more than the largest message that is ever sent, for limits that have to allow it.
+pub const LARGEST: usize = 257 << 20;
