@@ -53,7 +53,7 @@ def lines(title: str, x_name: str, y_name: str, series: dict, *, x_format, y_for
         thick = 3 if colour == OURS else 1.6
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="{thick}" '
                      f'stroke-linejoin="round"/>')
-        parts += [f'<circle cx="{x_at(x):.1f}" cy="{y_at(y):.1f}" r="{thick}" fill="{colour}"/>' for x, y in line]
+        parts += [dot(x_at(x), y_at(y), thick, colour) for x, y in line]
         ends.append((y_at(line[-1][1]), x_at(line[-1][0]), name, colour))
     for label, (y, x, name, colour) in zip(apart([end[0] for end in sorted(ends)]), sorted(ends)):
         at = WIDTH - RIGHT + 26
@@ -123,6 +123,10 @@ def text(x: float, y: float, words: str, kind: str, anchor: str, colour: str = "
 
 def rule(x1: float, y1: float, x2: float, y2: float) -> str:
     return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="grid"/>'
+
+
+def dot(x: float, y: float, radius: float, colour: str) -> str:
+    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" fill="{colour}"/>'
 
 
 def page(title: str, parts: list[str], height: float) -> str:

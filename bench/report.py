@@ -21,7 +21,6 @@ def write(matrix: dict, results: Path, page: Path) -> None:
     figures = Figures(matrix, results)
     plots = page.parent / page.stem
     plots.mkdir(parents=True, exist_ok=True)
-    # Templates of sections stand in matrix.toml, so that who adds a workload touches one file.
     parts = [introduction(figures), targets.section(figures, HERE / "targets.toml", DOCS / "benchmarks")]
     for section in matrix["section"]:
         body = SECTIONS[section["kind"]](figures, section, plots)
@@ -39,6 +38,7 @@ class Figures:
         rows = {(row["workload"], row["peer"]): row for row in lines}
         self.machine = rows.pop(("machine", ""), None)
         self.runs = {key: row["runs"] for key, row in rows.items()}
+        self.commits = sorted({row["commit"] for row in rows.values()})
         self.peers = {peer["key"]: peer for peer in matrix["peer"]}
         self.workloads = {workload["key"]: workload for workload in matrix["workload"]}
         self.ceiling = next(key for key, peer in self.peers.items() if peer.get("ceiling"))
@@ -93,6 +93,7 @@ def introduction(figures: Figures) -> str:
         f"{figures.peers[key]['name']} {version}" for key, version in figures.machine["versions"].items()
         if version and key in figures.peers
     )
+    commits = ", ".join(figures.commits)
     return f"""# Benchmarks
 
 Made by `bench/run` (`--quick`: five minutes); do not edit. Servers run side by side in one run, A B C A B
@@ -102,7 +103,7 @@ machine. Ratios are taken round by round and given with their spread. ° marks w
 bottleneck: the load needed more processor time than it.
 
 {machine['processor']}, {machine['cores']} cores, {machine['memory']}, Linux {machine['kernel']}, rustc
-{machine['rustc']}; Lastword at {machine['commit']}. {versions}.
+{machine['rustc']}; Lastword at {commits}. {versions}.
 All listen on one thread, with TCP_NODELAY; each as its documentation shows it; limits raised so that large
 messages pass; compression only where it is the subject."""
 
@@ -139,8 +140,9 @@ def table(figures: Figures, section: dict, plots: Path) -> str:
     ratio_to = "raw epoll" if base == figures.ceiling else "ours"
     text = grid(figures, workloads, f"{section.get('unit', 'µs')}, × {ratio_to}", cell)
     if section.get("clock", True):
-        text += f"\n\n<details><summary>{section.get('clock_name', 'Messages in a second on the clock')}</summary>\n\n"
-        text += grid(figures, workloads, "1/s", clock) + "\n\n</details>"
+        name = section.get("clock_name", "Messages in a second on the clock")
+        inner = grid(figures, workloads, "1/s", clock)
+        text += f"\n\n<details><summary>{name}</summary>\n\n{inner}\n\n</details>"
     if name := section.get("plot"):
         rows = [
             (peer["name"], figures.cost(section["plotted"], key), figures.colours[key])
@@ -187,13 +189,14 @@ def over_sizes(figures: Figures, section: dict, plots: Path) -> str:
             line = []
             for one in workloads:
                 if runs := figures.of(one["key"], key):
-                    divisor = one["at"] if section.get("per_byte") else section.get("divide", 1)
+                    divisor = one["at"] if section.get("per_byte") else 1
                     cost = median(measured(run, one.get("figure")) for run in runs) / divisor
                     speed = median(run["messages"] / run["seconds"] for run in runs) * one["at"] / 1e6
                     line.append((one["at"], speed if figure else cost))
             if line:
                 series[peer["name"]] = (figures.colours[key], line)
-        svg = plot.lines(title, section["x_name"], unit, series, x_format=size if section.get("sizes", True) else "{:,}".format, y_format=number)
+        x_format = size if section.get("sizes", True) else "{:,}".format
+        svg = plot.lines(title, section["x_name"], unit, series, x_format=x_format, y_format=number)
         text += keep(svg, plots, name)
     if section.get("table", True):
         text += "\n\n" + table(figures, section | {"plot": None}, plots)
@@ -206,7 +209,10 @@ def latency(figures: Figures, section: dict, plots: Path) -> str:
         return ""
     workload = workloads[-1]["key"]
     names = {"p50": "p50", "p90": "p90", "p99": "p99", "p999": "p99.9", "p9999": "p99.99", "max": "max"}
-    lines = ["| µs | " + " | ".join(names.values()) + " | p99.9, × raw | server's core |", "|---|" + "---:|" * 8]
+    lines = [
+        "| µs | " + " | ".join(names.values()) + " | p99.9, × raw | server's core |",
+        "|---|" + "---:|" * 8,
+    ]
     series = {}
     for key, peer in figures.peers.items():
         runs = figures.of(workload, key)
@@ -240,8 +246,8 @@ def memory(figures: Figures, section: dict, plots: Path) -> str:
             steps = zip(*(run["idle"] for run in runs))
             line = [(step[0][0], max(1, median(one[1] for one in step)) / 1024) for step in steps]
             series[peer["name"]] = (figures.colours[key], line)
-    svg = plot.lines(section["plot_title"], "connections", "KiB for each", series, x_format=lambda x: f"{x:,}",
-                     y_format=number)
+    svg = plot.lines(section["plot_title"], "connections", "KiB for each", series,
+                     x_format="{:,}".format, y_format=number)
     return text + keep(svg, plots, section["plot"])
 
 
@@ -273,7 +279,9 @@ def kibibytes(value: float) -> str:
 
 
 def three(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}" if value >= 1 else f"{value:.3f}"
+    """Three digits."""
+    digits = next((digits for digits, least in ((0, 100), (1, 10), (2, 1)) if value >= least), 3)
+    return f"{value:,.{digits}f}"
 
 
 FORMATS = {"µs": three, "KiB": kibibytes, "instructions": lambda value: f"{value:,.0f}", "ns": three}

@@ -36,7 +36,7 @@ def row(figures, target: dict, kept: Path) -> str:
             ours[-1] += f" ({ratio:.2f} × raw)"
             verdicts.append(verdict(ratio, limit))
         if "ahead_of" in target and best:
-            ratio = median(figures.ratios(workload, figures.ours, best) or [mine / figures.cost(workload, best)])
+            ratio = median(figures.ratios(workload, figures.ours, best))
             verdicts.append(verdict(ratio, 1.0 + NOISE))
     for source in target.get("kept", []):
         found = from_file(kept / source["file"], source, source["where"])
@@ -51,7 +51,8 @@ def row(figures, target: dict, kept: Path) -> str:
     if limit := target.get("of_ceiling"):
         wanted.append(f"≤ {limit} × raw")
     if "ahead_of" in target:
-        wanted.append("not behind " + {"rust": "a Rust peer", "all": "anybody"}.get(target["ahead_of"][0], ", ".join(target["ahead_of"])))
+        names = {"rust": "a Rust peer", "all": "anybody"}
+        wanted.append("not behind " + ", ".join(names.get(one, one) for one in target["ahead_of"]))
     wanted += [f"≤ {shown(source['at_most'], target)}" for source in target.get("kept", [])]
     cells = [target["work"], "; ".join(wanted), "; ".join(ours), "; ".join(others) or "–", judged(verdicts),
              f"`{target.get('command', 'bench/run')}`"]
