@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::server::TlsStream;
 
@@ -108,7 +109,10 @@ pub async fn serve_tls<F>(
 pub fn tls() -> Arc<ServerConfig> {
     let key = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
     let secret = PrivateKeyDer::Pkcs8(key.signing_key.serialize_der().into());
-    let config = ServerConfig::builder().with_no_client_auth();
+    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions that it knows")
+        .with_no_client_auth();
     Arc::new(config.with_single_cert(vec![key.cert.into()], secret).expect("a key that fits"))
 }
 
