@@ -25,7 +25,8 @@ def write(matrix: dict, results: Path, page: Path) -> None:
     for section in matrix["section"]:
         body = SECTIONS[section["kind"]](figures, section, plots)
         if body:
-            parts.append(f"## {section['title']}\n\n{section['text'].strip()}\n\n{body}")
+            words = [f"## {section['title']}", section["text"].strip(), body.strip()]
+            parts.append("\n\n".join(filter(None, words)))
     parts.append(absent(matrix))
     page.write_text("\n\n".join(part.strip() for part in parts if part) + "\n")
 
@@ -127,7 +128,7 @@ def table(figures: Figures, section: dict, plots: Path) -> str:
         ratios = figures.ratios(workload, peer, base)
         if peer == base or not ratios:
             return shown
-        return f"{shown}<br>{median(ratios):.2f} ({ratios[0]:.2f}–{ratios[-1]:.2f})"
+        return f"{shown}<br>{spread(ratios)}"
 
     def clock(workload: str, peer: str) -> str:
         runs = figures.of(workload, peer)
@@ -152,6 +153,11 @@ def table(figures: Figures, section: dict, plots: Path) -> str:
         svg = plot.bars(section["plot_title"], section["plot_unit"], rows, value_format=form)
         text += keep(svg, plots, name)
     return text
+
+
+def spread(ratios: list[float]) -> str:
+    shown = f"{median(ratios):,.2f}"
+    return shown if len(ratios) == 1 else f"{shown} ({ratios[0]:,.2f}–{ratios[-1]:,.2f})"
 
 
 def failure(figures: Figures, workload: str, peer: str) -> str:
@@ -225,7 +231,7 @@ def latency(figures: Figures, section: dict, plots: Path) -> str:
         ratios = figures.ratios(workload, key, figures.ceiling) or [1.0]
         busy = median(run["server"] / run["seconds"] for run in runs)
         lines.append(f"| {name} | " + " | ".join(f"{value:,.0f}" for value in values)
-                     + f" | {median(ratios):.2f} ({ratios[0]:.2f}–{ratios[-1]:.2f}) | {busy:.0%} |")
+                     + f" | {spread(ratios)} | {busy:.0%} |")
         series[peer["name"]] = (figures.colours[key], list(zip([2, 10, 100, 1000, 10000], values)))
     rate = next((run["rate"] for (one, _), runs in figures.runs.items() if one == workload
                  for run in runs if "rate" in run), 0)

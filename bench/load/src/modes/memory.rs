@@ -32,7 +32,11 @@ const SHORT: Duration = Duration::from_millis(500);
 
 pub fn run(target: &Target, args: &Args) -> Value {
     // One that comes and goes, so that what a server sets up once does not count.
-    drop(Clients::open(target, 1, args.shape.compressed));
+    let mut first = Clients::open(target, 1, args.shape.compressed);
+    if args.rounds > 0 {
+        Talk::new(target, &args.shape, 1).finish(&mut first, 1);
+    }
+    drop(first);
     sleep(SHORT);
     let before = private_bytes(target.server);
     let each = |count: usize, settle: Duration| {
