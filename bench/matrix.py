@@ -192,15 +192,15 @@ class Results:
 
     def __init__(self, path: Path):
         self.path, self.rows = path, {}
+        self.run = datetime.datetime.now().isoformat(timespec="seconds")
         if path.exists():
             for line in path.read_text().splitlines():
                 row = json.loads(line)
                 self.rows[row["workload"], row["peer"]] = row
 
     def put(self, workload: str, peer: str, runs: list[dict]) -> None:
-        today = datetime.date.today().isoformat()
         commit = self.rows["machine", ""]["machine"]["commit"]
-        row = {"workload": workload, "peer": peer, "on": today, "commit": commit, "runs": runs}
+        row = {"workload": workload, "peer": peer, "run": self.run, "commit": commit, "runs": runs}
         self.rows[workload, peer] = row
 
     def machine(self, machine: dict, versions: dict) -> None:

@@ -39,6 +39,7 @@ class Figures:
         rows = {(row["workload"], row["peer"]): row for row in lines}
         self.machine = rows.pop(("machine", ""), None)
         self.runs = {key: row["runs"] for key, row in rows.items()}
+        self.run_of = {key: row["run"] for key, row in rows.items()}
         self.commits = sorted({row["commit"] for row in rows.values()})
         self.peers = {peer["key"]: peer for peer in matrix["peer"]}
         self.workloads = {workload["key"]: workload for workload in matrix["workload"]}
@@ -62,9 +63,11 @@ class Figures:
         return median(costs) if costs else None
 
     def ratios(self, workload: str, peer: str, base: str) -> list[float]:
-        """Run by run, against the base's run of the same round."""
-        pairs = zip(self.costs(workload, peer), self.costs(workload, base))
-        return sorted(mine / other for mine, other in pairs if other)
+        """Round by round, if both were measured side by side; else that of the medians."""
+        mine, others = self.costs(workload, peer), self.costs(workload, base)
+        if self.run_of.get((workload, peer)) != self.run_of.get((workload, base)):
+            mine, others = [median(mine or [0])], [median(others or [0])]
+        return sorted(one / other for one, other in zip(mine, others) if other)
 
     def measured_in(self, group: str) -> list[dict]:
         """Workloads of a group that have figures."""
@@ -100,7 +103,8 @@ def introduction(figures: Figures) -> str:
 Made by `bench/run` (`--quick`: five minutes); do not edit. Servers run side by side in one run, A B C A B
 C, each a fresh process on one core, with the load on another. The load checks every byte that comes back.
 **The figure is processor time of the server's process, user and kernel, for a message**: it survives a noisy
-machine. Ratios are taken round by round and given with their spread. ° marks where the server was not the
+machine. Ratios are taken round by round and given with their spread (without one, they are of one round, or
+of two runs of this command). ° marks where the server was not the
 bottleneck: the load needed more processor time than it.
 
 {machine['processor']}, {machine['cores']} cores, {machine['memory']}, Linux {machine['kernel']}, rustc
