@@ -47,7 +47,7 @@ def row(figures, target: dict, kept: Path) -> str:
             if theirs is not None:
                 others.append(f"{shown(theirs, target)} {' '.join(beside.values())}")
     if limit := target.get("at_most"):
-        wanted.append(f"≤ {shown(limit, target)}")
+        wanted.append(f"{'≥' if target.get('unit') == '1/s' else '≤'} {shown(limit, target)}")
     if limit := target.get("of_ceiling"):
         wanted.append(f"≤ {limit} × raw")
     if "ahead_of" in target:
