@@ -37,7 +37,7 @@ def row(figures, target: dict, kept: Path) -> str:
             verdicts.append(verdict(ratio, limit))
         if "ahead_of" in target and best:
             ratio = median(figures.ratios(workload, figures.ours, best))
-            verdicts.append(verdict(ratio, 1.0 + NOISE))
+            verdicts.append(verdict(ratio, 1.0, NOISE))
     for source in target.get("kept", []):
         found = from_file(kept / source["file"], source, source["where"])
         ours.append("–" if found is None else shown(found, target))
@@ -72,8 +72,8 @@ def rivals_of(figures, target: dict) -> list[str]:
     ]
 
 
-def verdict(value: float, limit: float) -> str:
-    if value <= limit:
+def verdict(value: float, limit: float, tolerance: float = 0.0) -> str:
+    if value <= limit * (1 + tolerance):
         return "met"
     over = value / limit
     return f"{over:.1f} times too much" if over >= 2 else f"{100 * (over - 1):.0f} % too much"

@@ -33,7 +33,11 @@ def version(peer: dict, cache: Path) -> str:
         return tomllib.loads((HERE.parent / "Cargo.toml").read_text())["workspace"]["package"]["version"]
     if crate := peer.get("crate"):
         lock = tomllib.loads((HERE / "servers/Cargo.lock").read_text())["package"]
-        return next(package["version"] for package in lock if package["name"] == crate)
+        # Of two versions the lock file says which one is ours; the other one is a peer's own.
+        ours = next(package for package in lock if package["name"] == "lastword-peers")["dependencies"]
+        named = next(line.split() for line in ours if line.split()[0] == crate)
+        versions = [package["version"] for package in lock if package["name"] == crate]
+        return named[1] if len(named) > 1 else versions[0]
     if command := peer.get("version"):
         return said("sh", "-c", command.format(cache=cache, here=HERE))
     return ""
