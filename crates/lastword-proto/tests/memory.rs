@@ -163,8 +163,10 @@ fn after_traffic_and_a_quiet_moment_a_connection_is_as_small_as_before() {
         let direction = DeflateDirection { window_bits, takeover: ContextTakeover::Kept };
         Some(DeflateAgreement { client: direction, server: direction })
     };
-    // Without compression; with windows of 4 KiB, one each way: only they stay.
-    for (deflate, limit) in [(None, NOISE), (window(12), (8 << 10) + NOISE)] {
+    // Without compression; with it: the peer's window, and the last 2 KiB that we sent.
+    for (deflate, limit) in
+        [(None, NOISE), (window(12), (6 << 10) + NOISE), (window(15), (34 << 10) + NOISE)]
+    {
         for size in [10, 1000, 300_000] {
             let mut peer = Agreement::plain(Role::Client);
             peer.deflate = deflate;
