@@ -44,6 +44,7 @@ mod masks;
 mod message;
 mod output;
 mod prepared;
+mod rare;
 mod record;
 mod timers;
 mod utf8;

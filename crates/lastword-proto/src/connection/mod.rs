@@ -189,7 +189,7 @@ impl Connection {
                 .map_or(usize::MAX, |deflate| deflate.threshold())
                 .min(config.fragment_size.min(DIRECT).saturating_add(1)),
         };
-        let mut timers = Timers::default();
+        let mut timers = Timers::new(now);
         let jitter = f64::from(seed.first().copied().unwrap_or_default()) / 512.0;
         // The first ping comes at half to a whole interval, so that those of a crowd spread out.
         timers.set(
