@@ -81,6 +81,11 @@ impl Assembler {
         Some((partial.kind, partial.fragments, bytes))
     }
 
+    /// How many bytes of the unfinished message are in memory; room that is not written to has no pages.
+    pub(crate) fn held(&self) -> usize {
+        self.partial.as_ref().map_or(0, |partial| partial.buffer.len())
+    }
+
     /// Whether the unfinished message is compressed.
     pub(crate) fn is_compressed(&self) -> bool {
         self.partial.as_ref().is_some_and(|partial| partial.compressed)

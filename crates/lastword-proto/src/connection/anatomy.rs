@@ -45,6 +45,7 @@ impl fmt::Debug for Anatomy<'_> {
             unsent,
             retired,
             record: _,
+            share: _,
             ending,
         } = self.0;
         let fields: [&dyn fmt::Debug; 22] = [

@@ -58,6 +58,9 @@ impl Connection {
             self.account.discard_delivered(unwanted);
         }
         self.hasten_verdict();
+        if self.share.is_some() {
+            self.recount();
+        }
     }
 
     /// The soonest deadline; `None` when nothing is waited for.
@@ -141,6 +144,9 @@ impl Connection {
                 }
             }
             Told::Ended => self.end(now),
+        }
+        if self.share.is_some() {
+            self.recount();
         }
     }
 

@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 
 use crate::agreement::Agreement;
 use crate::assembler::Assembler;
+use crate::budget::{Budget, Growth, Share};
 use crate::burst::Burst;
 use crate::closing::{Closing, Ending, State};
 use crate::config::{Config, Delivery, Unconfirmed};
@@ -96,6 +97,8 @@ pub struct Connection {
     /// Bytes that waited to be written when we gave up writing them.
     retired: usize,
     record: Option<Box<Record>>,
+    /// What it uses of the memory budget, if it is so much that it counts.
+    share: Option<Box<Share>>,
     ending: Option<Arc<Ending>>,
 }
 
@@ -224,6 +227,7 @@ impl Connection {
             unsent: Vec::new(),
             retired: 0,
             record: None,
+            share: None,
             ending: None,
             config,
         };
@@ -240,6 +244,9 @@ impl Connection {
         if event.is_none() {
             self.hasten_verdict();
         }
+        if self.share.is_some() {
+            self.recount();
+        }
         event
     }
 
@@ -251,7 +258,11 @@ impl Connection {
     /// [`Self::discard_burst`].
     #[inline]
     pub fn poll_burst(&mut self) -> Option<Burst> {
-        self.inbox.pop_burst()
+        let burst = self.inbox.pop_burst();
+        if self.share.is_some() {
+            self.recount();
+        }
+        burst
     }
 
     /// Counts what is left of a burst as thrown away.
@@ -275,6 +286,30 @@ impl Connection {
     #[inline]
     pub fn has_events(&self) -> bool {
         !self.inbox.is_empty()
+    }
+
+    /// Tells the memory budget what is held now.
+    #[inline(never)]
+    fn recount(&mut self) -> Growth {
+        let Some(budget) = &self.config.memory_budget else { return Growth::None };
+        let held = self.inbox.cost().saturating_add(self.waiting());
+        let held = held.saturating_add(self.assembler.held());
+        if self.share.is_none() && held < Budget::STEP {
+            return Growth::None;
+        }
+        let share = self.share.get_or_insert_with(|| Box::new(Share::of(budget.clone())));
+        let growth = share.count(held);
+        self.share.take_if(|share| share.is_empty());
+        growth
+    }
+
+    /// What there is of a buffer of this size: no more than a step while the budget is exhausted.
+    #[inline]
+    fn granted(&self, buffer: usize) -> usize {
+        match &self.share {
+            Some(share) if share.budget().is_exhausted() => buffer.min(Budget::STEP),
+            _ => buffer,
+        }
     }
 
     /// Which side we are.

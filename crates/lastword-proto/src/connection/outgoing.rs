@@ -62,6 +62,9 @@ impl Connection {
         }
         self.account.accept(message.len());
         self.encode(|encoder, tools| encoder.send(message, compression, tools));
+        if self.config.memory_budget.is_some() {
+            self.recount();
+        }
         Ok(())
     }
 
@@ -137,13 +140,16 @@ impl Connection {
         self.record_sent(kind.opcode(), &payload);
         let part = PartOut { payload, kind, first, last: part.last, compressed, total };
         self.encode(|encoder, tools| encoder.send_part(part, tools));
+        if self.config.memory_budget.is_some() {
+            self.recount();
+        }
         Ok(())
     }
 
     /// Whether less waits to be sent than [`Config::send_buffer`](crate::Config::send_buffer) allows.
     #[inline]
     pub fn has_room(&self) -> bool {
-        self.waiting() < self.config.send_buffer
+        self.waiting() < self.granted(self.config.send_buffer)
     }
 
     /// Whether no more than half of what [`Config::send_buffer`](crate::Config::send_buffer) allows
@@ -211,6 +217,9 @@ impl Connection {
         }
         if !self.encoder.is_empty() {
             self.encode(Encoder::fill);
+        }
+        if self.share.is_some() {
+            self.recount();
         }
         if self.output.is_empty() {
             self.timers.set(Timer::Write, None);
