@@ -138,8 +138,8 @@ impl Connection {
         }
     }
 
-    pub(super) const fn reads_frames(&self) -> bool {
-        self.verdict.is_none()
+    pub(super) fn reads_frames(&self) -> bool {
+        self.remains.verdict.is_none()
             && matches!(
                 self.closing.state(),
                 State::Open | State::Closing | State::CloseSent | State::Draining
@@ -269,7 +269,7 @@ impl Connection {
     #[cold]
     pub(super) fn violated(&mut self, violation: Violation, now: Instant) {
         if self.closing.state() == State::Open && self.inbox.cost() > 0 {
-            self.verdict = Some(violation);
+            self.remains.make().verdict = Some(violation);
             self.timers.set(Timer::Verdict, now.checked_add(self.config.linger));
             return;
         }
@@ -284,7 +284,9 @@ impl Connection {
 
     /// Executes a verdict that waited.
     pub(super) fn execute(&mut self, now: Instant) {
-        if let Some(violation) = self.verdict.take() {
+        if let Some(remains) = self.remains.touched()
+            && let Some(violation) = remains.verdict.take()
+        {
             self.condemn(violation, now);
         }
     }
@@ -308,8 +310,12 @@ impl Connection {
         if self.ending.is_some() {
             return;
         }
-        self.discarded = self.discarded.saturating_add(bytes as u64);
-        if self.discarded > self.config.max_discard as u64 {
+        if bytes == 0 {
+            return;
+        }
+        let remains = self.remains.make();
+        remains.discarded = remains.discarded.saturating_add(bytes as u64);
+        if remains.discarded > self.config.max_discard as u64 {
             // A peer that floods instead of leaving is not waited for, nor is the application's
             // answer to what came before the violation.
             self.execute(now);

@@ -38,6 +38,7 @@ use crate::ledger::{Account, Ledger};
 use crate::masks::Masks;
 use crate::message::{Kind, Message};
 use crate::output::{Lent, Output};
+use crate::rare::{Blank, Rare};
 use crate::record::{Entry, Record};
 use crate::timers::{Timer, Timers};
 use crate::violation::Violation;
@@ -73,7 +74,7 @@ pub struct Connection {
     encoder: Encoder,
     output: Output,
     /// The message that the application sends by parts, if it is in the middle of one.
-    streaming: Option<Streaming>,
+    streaming: Option<Box<Streaming>>,
     keepalive: Keepalive,
     account: Account,
     timers: Timers,
@@ -83,7 +84,6 @@ pub struct Connection {
     last_received: Option<Instant>,
     last_sent: Option<Instant>,
     last_message: Instant,
-    discarded: u64,
     /// The largest message that may be taken on the short way; `None` if none may.
     whole_limit: Option<usize>,
     /// Messages smaller than this are sent as they are, and are not needed again once they are in
@@ -91,16 +91,34 @@ pub struct Connection {
     small_below: usize,
     /// While fewer bytes than this wait to be written, such messages are accepted.
     small_room: u64,
-    /// A violation that came behind messages which the application has not fetched yet.
-    verdict: Option<Violation>,
-    unsent: Vec<Message>,
-    /// Bytes that waited to be written when we gave up writing them.
-    retired: usize,
+    remains: Rare<Remains>,
     record: Option<Box<Record>>,
     /// What it uses of the memory budget, if it is so much that it counts.
     share: Option<Box<Share>>,
     ending: Option<Arc<Ending>>,
 }
+
+/// What gathers when it comes to an end.
+#[derive(Debug)]
+struct Remains {
+    /// A violation that came behind messages which the application has not fetched yet.
+    verdict: Option<Violation>,
+    /// Bytes that were thrown away.
+    discarded: u64,
+    unsent: Vec<Message>,
+    /// Bytes that waited to be written when we gave up writing them.
+    retired: usize,
+}
+
+impl Blank for Remains {
+    const BLANK: &'static Self = &NOTHING;
+
+    fn blank() -> Self {
+        NOTHING
+    }
+}
+
+const NOTHING: Remains = Remains { verdict: None, discarded: 0, unsent: Vec::new(), retired: 0 };
 
 /// Whether the application still wants messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -218,14 +236,11 @@ impl Connection {
             last_received: None,
             last_sent: None,
             last_message: now,
-            discarded: 0,
             whole_limit: (config.delivery == Delivery::Whole)
                 .then(|| config.max_frame_size.min(config.max_message_size)),
             small_below,
             small_room: AHEAD.min(config.send_buffer as u64),
-            verdict: None,
-            unsent: Vec::new(),
-            retired: 0,
+            remains: Rare::blank(),
             record: None,
             share: None,
             ending: None,
@@ -275,7 +290,7 @@ impl Connection {
     /// The application asks for more, and so has answered all that it wanted to: a verdict that
     /// waited for it is due.
     fn hasten_verdict(&mut self) {
-        if self.verdict.is_some()
+        if self.remains.verdict.is_some()
             && let Some(at) = self.last_received
         {
             self.timers.set(Timer::Verdict, Some(at));

@@ -123,7 +123,9 @@ impl Connection {
         let kind = part.data.kind();
         let first = self.streaming.is_none();
         let compressed = self.deflate.is_some() && compression != Compression::Never;
-        let streaming = self.streaming.get_or_insert(Streaming { kind, compressed, total: 0 });
+        let streaming = self
+            .streaming
+            .get_or_insert_with(|| Box::new(Streaming { kind, compressed, total: 0 }));
         if streaming.kind != kind {
             return Err(SendRefused::KindChanged(part.data));
         }
@@ -311,21 +313,24 @@ impl Connection {
     /// What was accepted and has not begun to leave will not leave.
     pub(super) fn retire_output(&mut self) {
         let before = self.output_waiting();
-        self.unsent.extend(self.output.retire());
-        self.unsent.extend(self.encoder.take_unsent());
+        let (retired, queued) = (self.output.retire(), self.encoder.take_unsent());
+        self.remains.make().unsent.extend(retired.into_iter().chain(queued));
         self.output.control.clear();
         let retired = before.saturating_sub(self.output_waiting());
-        self.retired = self.retired.saturating_add(retired);
+        let remains = self.remains.make();
+        remains.retired = remains.retired.saturating_add(retired);
     }
 
     /// Nothing leaves any more.
     pub(super) fn give_back_rest(&mut self) {
-        self.retired = self.retired.saturating_add(self.output_waiting());
+        let waiting = self.output_waiting();
         let mut unsent = self.output.take_unsent();
         unsent.extend(self.encoder.take_unsent());
         // What was retired before had stood behind the frame that was in progress.
-        unsent.append(&mut self.unsent);
-        self.unsent = unsent;
+        let remains = self.remains.make();
+        remains.retired = remains.retired.saturating_add(waiting);
+        unsent.append(&mut remains.unsent);
+        remains.unsent = unsent;
     }
 
     /// Bytes of data that wait to be written.
