@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::load::Server;
 use crate::workload::{self, WORKLOADS};
@@ -54,6 +54,27 @@ pub(crate) async fn show(connections: usize, cache: &Path) {
         connections as f64 / took.as_secs_f64()
     );
     drop((first, open));
+    server.end().await;
+    pings(connections, cache).await;
+}
+
+/// Prints what a ping and its answer cost the server.
+async fn pings(connections: usize, cache: &Path) {
+    let pinged = WORKLOADS.iter().find(|workload| workload.pings.is_some());
+    let workload = pinged.expect("a workload with pings");
+    let server = Server::start(workload, None, cache).await;
+    let open = server.open(workload, connections).await;
+    tokio::time::sleep(workload::REST).await;
+    let (begun, before) = (Instant::now(), cpu(server.process()));
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let spent = (cpu(server.process()) - before) * 1e6;
+    let interval = workload.pings.unwrap_or(1) as f64 / 1000.0;
+    let pings = connections as f64 * begun.elapsed().as_secs_f64() / interval;
+    println!(
+        "pings: {:.1} us of the server's CPU for each and its answer, kernel included",
+        spent / pings
+    );
+    drop(open);
     server.end().await;
 }
 
