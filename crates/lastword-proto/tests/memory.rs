@@ -140,6 +140,8 @@ fn no_peer_makes_a_connection_take_up_more_than_its_configuration_says() {
         lent.to_vec()
     };
     let fragments = [frame(Role::Client, 0x01, b""), frame(Role::Client, 0x80, b"")].concat();
+    let more = frame(Role::Client, 0x00, &[1; 5000]).repeat(200);
+    let many = [frame(Role::Client, 0x02, b""), more].concat();
     let floods = [
         ("empty messages", None, frame(Role::Client, 0x82, b"").repeat(100_000)),
         ("messages of two empty fragments", None, fragments.repeat(50_000)),
@@ -151,6 +153,7 @@ fn no_peer_makes_a_connection_take_up_more_than_its_configuration_says() {
         ),
         ("messages that inflate", Some(agreed), bomb(1 << 20).repeat(100)),
         ("a message that inflates beyond its limit", Some(agreed), bomb(32 << 20)),
+        ("a message of many fragments", None, many),
     ];
     for (flood, deflate, wire) in floods {
         config.deflate = deflate.map(|_| Default::default());
