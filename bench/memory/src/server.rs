@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, Write, stdin, stdout};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -78,7 +78,7 @@ fn private_pages() -> u64 {
     kilobytes.sum::<u64>() * 1024
 }
 
-fn tls(folder: &PathBuf) -> Arc<ServerConfig> {
+fn tls(folder: &Path) -> Arc<ServerConfig> {
     let read = |name| fs::read(folder.join(name)).expect("a certificate and its key");
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(read("key.der")));
     let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
