@@ -107,6 +107,9 @@ impl Connection {
         } else {
             self.encode(|encoder, tools| encoder.send_prepared(prepared, compression, tools));
         }
+        if self.config.memory_budget.is_some() {
+            self.recount();
+        }
         Ok(())
     }
 
