@@ -9,7 +9,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 # Lower floors first; a room may import from lower floors only. ARCHITECTURE.md draws the same picture.
 PROTO = [
-    ["wire", "utf8"],
+    ["wire", "utf8", "rare", "budget"],
     ["message", "exchange"],
     ["cut", "header", "agreement"],
     ["config", "timers", "masks"],

@@ -150,6 +150,7 @@ fn the_sentence_of_every_cause_leads_to_its_topic() {
         // As an ending prints it, the violation is the more exact topic.
         cases.push((format!("peer broke the protocol: {violation}"), name));
     }
+    cases.push((Violation::OutOfMemory { limit: 1 }.to_string(), "out-of-memory"));
     let late = lastword::ConnectError::TimedOut { limit, phase: Phase::Tls };
     cases.push((late.to_string(), "open-timeout"));
     let io_error = || io::Error::from(io::ErrorKind::ConnectionRefused);

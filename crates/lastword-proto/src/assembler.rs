@@ -33,6 +33,8 @@ struct Partial {
     last_frame: bool,
     /// The plain bytes, so far, that were not handed out as parts.
     buffer: Vec<u8>,
+    /// How large it may get.
+    limit: usize,
     utf8: Validator,
     /// How many bytes of `buffer` are checked text.
     checked: usize,
@@ -79,6 +81,11 @@ impl Assembler {
         let partial = self.partial.as_ref()?;
         let bytes = partial.buffer.len().saturating_add(partial.handed_out);
         Some((partial.kind, partial.fragments, bytes))
+    }
+
+    /// How many bytes of the unfinished message are in memory; room that is not written to has no pages.
+    pub(crate) fn held(&self) -> usize {
+        self.partial.as_ref().map_or(0, |partial| partial.buffer.len())
     }
 
     /// Whether the unfinished message is compressed.
@@ -218,6 +225,7 @@ fn begin_frame(
             announced: 0,
             last_frame: false,
             buffer: Vec::new(),
+            limit: config.max_message_size,
             utf8: Validator::default(),
             checked: 0,
             handed_out: 0,
@@ -255,17 +263,15 @@ impl Partial {
         if self.last_frame && announced / 32 <= needed {
             self.buffer.reserve_exact(announced.saturating_sub(self.buffer.len()));
         } else {
-            let ahead = needed.saturating_mul(4).max(FIRST_GROWTH);
-            self.buffer.reserve(ahead.saturating_sub(self.buffer.len()));
+            let ahead = needed.saturating_mul(4).max(FIRST_GROWTH).min(self.limit).max(needed);
+            self.buffer.reserve_exact(ahead.saturating_sub(self.buffer.len()));
         }
     }
 }
 
-/// Freezes a finished buffer; one that is mostly spare room is copied to its size.
-fn right_sized(buffer: Vec<u8>) -> Bytes {
-    if buffer.capacity() / 2 > buffer.len() {
-        return Bytes::copy_from_slice(&buffer);
-    }
+/// A finished buffer without its spare room, which the allocator mostly takes back where it is.
+fn right_sized(mut buffer: Vec<u8>) -> Bytes {
+    buffer.shrink_to_fit();
     buffer.into()
 }
 

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use crate::budget::Budget;
+
 /// The settings of a connection. All have defaults; all waits and buffers are bounded by default.
 ///
 /// ```
@@ -31,6 +33,15 @@ pub struct Config {
     pub receive_buffer: usize,
     /// Bytes that may wait to be sent; 64 KiB. Above it `send` waits. One message may overshoot it.
     pub send_buffer: usize,
+    /// What the messages of many connections may take up together in memory; none by default, since
+    /// only the application knows its machine. Give all connections of a server (they share their
+    /// `Config`), or of a process, the same.
+    ///
+    /// While it is exhausted, each connection has a `receive_buffer` and a `send_buffer` of at most
+    /// [`Budget::STEP`], so that reading pauses and `send` waits; small messages pass. Nobody waits for
+    /// another: whoever needs more for an unfinished message than is left is closed with 1013, and
+    /// gives back what it held.
+    pub memory_budget: Option<Budget>,
     /// Messages larger than this are sent in fragments of this size, so that pongs and pings pass
     /// between them; 1 MiB.
     pub fragment_size: usize,
@@ -72,6 +83,7 @@ impl Default for Config {
             delivery: Delivery::Whole,
             receive_buffer: 64 << 10,
             send_buffer: 64 << 10,
+            memory_budget: None,
             fragment_size: 1 << 20,
             unconfirmed: Unconfirmed::Dropped,
             open_timeout: Duration::from_secs(10),
@@ -93,7 +105,39 @@ impl Config {
     pub fn fragments_limit(&self) -> usize {
         self.max_fragments.unwrap_or((self.max_message_size / 16).max(1024))
     }
+
+    /// How many bytes of memory one connection takes up at most, whatever its peer does, if its driver
+    /// reads up to 64 KiB at once: `receive_buffer` and `send_buffer`, a message of
+    /// `max_message_size` that overshoots the one, another that is unfinished, what a read of the
+    /// smallest messages takes up beside their bytes; and with `deflate` the codecs, room for the
+    /// unfinished message to double, and a read of messages that inflate as far as deflate can.
+    ///
+    /// Not in it: a message of the application that overshoots `send_buffer`, and what the transport
+    /// holds. Few connections come near it; [`memory_budget`](Self::memory_budget) bounds what all of
+    /// them take up together.
+    pub fn memory_bound(&self) -> usize {
+        let messages = self.max_message_size.saturating_mul(2);
+        let plain = self.receive_buffer.saturating_add(self.send_buffer).saturating_add(messages);
+        let inflated = if self.deflate.is_some() {
+            self.max_message_size.saturating_add(CODECS).saturating_add(READ * INFLATION)
+        } else {
+            0
+        };
+        plain.saturating_add(READ * BESIDE).saturating_add(inflated)
+    }
 }
+
+/// What a driver reads at once.
+const READ: usize = 64 << 10;
+
+/// What the smallest messages take up, for each byte of theirs on the wire, beside it.
+const BESIDE: usize = 32;
+
+/// What a byte of deflate inflates to at most.
+const INFLATION: usize = 1032;
+
+/// The codecs of both ways with their windows.
+const CODECS: usize = 384 << 10;
 
 /// How received messages are handed out.
 #[expect(clippy::exhaustive_enums, reason = "whole, or by parts")]

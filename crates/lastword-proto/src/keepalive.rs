@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::ledger::Tally;
+use crate::rare::{Blank, Rare};
 
 /// Names one ping of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,12 +41,36 @@ impl PingId {
 pub(crate) struct Keepalive {
     last_number: u64,
     /// Written and not answered, oldest first.
-    asked: VecDeque<Asked>,
-    /// The newest that was answered on each way: its number, and how long that took.
-    ahead: Option<(u64, Duration)>,
-    behind: Option<(u64, Duration)>,
-    latency: Option<Duration>,
+    asked: Rare<VecDeque<Asked>>,
+    /// The newest that was answered on each way.
+    ahead: Answered,
+    behind: Answered,
+    /// How long the last answer took, if there was one.
+    latency: Nanoseconds,
     answers: u64,
+}
+
+/// A ping that was answered; number 0 is none.
+#[derive(Clone, Copy, Debug, Default)]
+struct Answered {
+    number: u64,
+    round_trip: Nanoseconds,
+}
+
+/// A duration in half its size: of up to 584 years.
+#[derive(Clone, Copy, Debug, Default)]
+struct Nanoseconds(u64);
+
+impl From<Duration> for Nanoseconds {
+    fn from(duration: Duration) -> Self {
+        Self(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
+    }
+}
+
+impl From<Nanoseconds> for Duration {
+    fn from(nanoseconds: Nanoseconds) -> Self {
+        Self::from_nanos(nanoseconds.0)
+    }
 }
 
 #[derive(Debug)]
@@ -65,11 +90,12 @@ impl Keepalive {
 
     /// The ping left: behind it stand all messages up to `position`.
     pub(crate) fn wrote(&mut self, id: PingId, position: Tally, now: Instant) {
-        if self.asked.len() >= MAX_ASKED {
+        let all = self.asked.make();
+        if all.len() >= MAX_ASKED {
             // The newest is worth more: its answer says all that the older ones' would.
-            self.asked.pop_front();
+            all.pop_front();
         }
-        self.asked.push_back(Asked { id, at: now, position });
+        all.push_back(Asked { id, at: now, position });
     }
 
     /// A pong came. It answers the ping with its payload, and all before that one; a pong that
@@ -78,15 +104,19 @@ impl Keepalive {
     pub(crate) fn answer(&mut self, payload: &[u8], now: Instant) -> Option<Tally> {
         let index = self.asked.iter().position(|asked| asked.id.payload() == *payload)?;
         let mut position = None;
-        for asked in self.asked.drain(..=index) {
-            let round_trip = now.saturating_duration_since(asked.at);
-            let answered = Some((asked.id.number, round_trip));
+        let mut asked = self.asked.take();
+        for asked in asked.drain(..=index) {
+            let round_trip = now.saturating_duration_since(asked.at).into();
+            let answered = Answered { number: asked.id.number, round_trip };
             match asked.id.way {
                 Way::Ahead => self.ahead = answered,
                 Way::Behind => self.behind = answered,
             }
-            self.latency = Some(round_trip);
+            self.latency = round_trip;
             position = Some(asked.position);
+        }
+        if !asked.is_empty() {
+            *self.asked.make() = asked;
         }
         self.answers = self.answers.saturating_add(1);
         position
@@ -103,7 +133,7 @@ impl Keepalive {
             Way::Ahead => self.ahead,
             Way::Behind => self.behind,
         };
-        newest.filter(|(number, _)| *number >= ping.number).map(|(_, round_trip)| round_trip)
+        (newest.number >= ping.number).then(|| newest.round_trip.into())
     }
 
     /// How many answers came.
@@ -112,8 +142,16 @@ impl Keepalive {
     }
 
     /// The last round-trip time.
-    pub(crate) const fn latency(&self) -> Option<Duration> {
-        self.latency
+    pub(crate) fn latency(&self) -> Option<Duration> {
+        (self.answers > 0).then(|| self.latency.into())
+    }
+}
+
+impl Blank for VecDeque<Asked> {
+    const BLANK: &'static Self = &Self::new();
+
+    fn blank() -> Self {
+        Self::new()
     }
 }
 

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use crate::config::Unconfirmed;
 use crate::message::Message;
+use crate::rare::{Blank, Rare};
 
 /// A number of messages, and of the bytes of their payloads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,10 +72,23 @@ pub(crate) struct Account {
     confirmed: Tally,
     pub(crate) delivered: Tally,
     pub(crate) discarded: Tally,
-    /// Messages between handed over and confirmed, if they are kept.
+    kept: Rare<Kept>,
+}
+
+/// Messages between handed over and confirmed, if they are kept.
+#[derive(Debug, Default)]
+struct Kept {
     /// Each with its number among all that were handed over: those sent by parts are not kept.
-    kept: VecDeque<(u64, Message)>,
-    kept_bytes: usize,
+    messages: VecDeque<(u64, Message)>,
+    bytes: usize,
+}
+
+impl Blank for Kept {
+    const BLANK: &'static Self = &Self { messages: VecDeque::new(), bytes: 0 };
+
+    fn blank() -> Self {
+        Self::default()
+    }
 }
 
 impl Account {
@@ -98,8 +112,10 @@ impl Account {
     pub(crate) fn hand_over(&mut self, message: Message, unconfirmed: Unconfirmed) {
         self.hand_over_bytes(message.len());
         if unconfirmed == Unconfirmed::Kept {
-            self.kept_bytes = self.kept_bytes.saturating_add(message.len());
-            self.kept.push_back((self.handed_over.messages, message));
+            let number = self.handed_over.messages;
+            let kept = self.kept.make();
+            kept.bytes = kept.bytes.saturating_add(message.len());
+            kept.messages.push_back((number, message));
         }
     }
 
@@ -120,8 +136,14 @@ impl Account {
 
     /// The peer answered a ping that stood at `position`.
     pub(crate) fn confirm(&mut self, position: Tally) {
-        while let Some((_, message)) = self.kept.pop_front_if(|kept| kept.0 <= position.messages) {
-            self.kept_bytes = self.kept_bytes.saturating_sub(message.len());
+        if let Some(Kept { messages, bytes }) = self.kept.touched() {
+            while let Some((_, message)) = messages.pop_front_if(|kept| kept.0 <= position.messages)
+            {
+                *bytes = bytes.saturating_sub(message.len());
+            }
+            if messages.is_empty() {
+                self.kept.take();
+            }
         }
         if position.messages > self.confirmed.messages {
             self.confirmed = position;
@@ -129,13 +151,13 @@ impl Account {
     }
 
     /// Bytes kept until they are confirmed.
-    pub(crate) const fn kept_bytes(&self) -> usize {
-        self.kept_bytes
+    #[inline]
+    pub(crate) fn kept_bytes(&self) -> usize {
+        self.kept.bytes
     }
 
     pub(crate) fn take_kept(&mut self) -> Vec<Message> {
-        self.kept_bytes = 0;
-        std::mem::take(&mut self.kept).into_iter().map(|(_, message)| message).collect()
+        self.kept.take().messages.into_iter().map(|(_, message)| message).collect()
     }
 
     pub(crate) const fn ledger(&self) -> Ledger {

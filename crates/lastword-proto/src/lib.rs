@@ -24,6 +24,7 @@
 
 mod agreement;
 mod assembler;
+mod budget;
 mod burst;
 mod closing;
 mod config;
@@ -44,6 +45,7 @@ mod masks;
 mod message;
 mod output;
 mod prepared;
+mod rare;
 mod record;
 mod timers;
 mod utf8;
@@ -52,6 +54,7 @@ mod whole;
 mod wire;
 
 pub use agreement::{Agreement, ContextTakeover, DeflateAgreement, DeflateDirection};
+pub use budget::Budget;
 pub use burst::Burst;
 pub use closing::{
     Cause, Ending, First, Loss, Operation, OsError, OurSide, PeerSide, TimeOut, Transport,

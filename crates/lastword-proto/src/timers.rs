@@ -2,7 +2,7 @@
 //!
 //! Holds instants, asks for none. Durations come from `Config`.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What a connection may be waiting for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +24,7 @@ pub(crate) enum Timer {
 }
 
 impl Timer {
+    /// In the order in which they count when several are due.
     const ALL: [Self; 7] =
         [Self::Closing, Self::Verdict, Self::Write, Self::Pong, Self::Idle, Self::Ping, Self::Rest];
 
@@ -41,45 +42,43 @@ impl Timer {
     }
 }
 
-#[derive(Clone, Debug, Default)]
+/// Each deadline in nanoseconds since the connection opened: an instant takes up twice as much.
+#[derive(Clone, Debug)]
 pub(crate) struct Timers {
-    ping: Option<Instant>,
-    pong: Option<Instant>,
-    idle: Option<Instant>,
-    write: Option<Instant>,
-    closing: Option<Instant>,
-    verdict: Option<Instant>,
-    rest: Option<Instant>,
+    opened_at: Instant,
+    deadlines: [u64; Timer::ALL.len()],
     /// The soonest of them.
     soonest: Option<Instant>,
 }
 
 impl Timers {
+    pub(crate) const fn new(opened_at: Instant) -> Self {
+        Self { opened_at, deadlines: [NEVER; Timer::ALL.len()], soonest: None }
+    }
+
     #[inline]
     pub(crate) fn set(&mut self, timer: Timer, at: Option<Instant>) {
-        let before = std::mem::replace(self.slot(timer), at);
-        if before != at {
+        let at = at.map_or(NEVER, |at| self.nanoseconds(at));
+        if let Some(slot) = self.deadlines.get_mut(timer as usize)
+            && *slot != at
+        {
+            *slot = at;
             self.look_again();
         }
     }
 
     /// Sets a deadline that is only ever armed once: a later one does not move it.
     pub(crate) fn set_once(&mut self, timer: Timer, at: Instant) {
-        let slot = self.slot(timer);
-        *slot = Some(slot.map_or(at, |set| set.min(at)));
+        let at = self.nanoseconds(at);
+        if let Some(slot) = self.deadlines.get_mut(timer as usize) {
+            *slot = at.min(*slot);
+        }
         self.look_again();
     }
 
-    pub(crate) const fn get(&self, timer: Timer) -> Option<Instant> {
-        match timer {
-            Timer::Ping => self.ping,
-            Timer::Pong => self.pong,
-            Timer::Idle => self.idle,
-            Timer::Write => self.write,
-            Timer::Closing => self.closing,
-            Timer::Verdict => self.verdict,
-            Timer::Rest => self.rest,
-        }
+    #[inline]
+    pub(crate) fn get(&self, timer: Timer) -> Option<Instant> {
+        self.instant(self.deadlines.get(timer as usize).copied().unwrap_or(NEVER))
     }
 
     /// The soonest deadline.
@@ -89,7 +88,7 @@ impl Timers {
     }
 
     fn look_again(&mut self) {
-        self.soonest = Timer::ALL.into_iter().filter_map(|timer| self.get(timer)).min();
+        self.soonest = self.instant(self.deadlines.iter().copied().min().unwrap_or(NEVER));
     }
 
     /// Takes those that are due, with their deadlines; the closing's first, then the others that
@@ -105,19 +104,23 @@ impl Timers {
         due.into_iter().flatten()
     }
 
-    pub(crate) fn clear(&mut self) {
-        *self = Self::default();
+    pub(crate) const fn clear(&mut self) {
+        *self = Self::new(self.opened_at);
     }
 
-    const fn slot(&mut self, timer: Timer) -> &mut Option<Instant> {
-        match timer {
-            Timer::Ping => &mut self.ping,
-            Timer::Pong => &mut self.pong,
-            Timer::Idle => &mut self.idle,
-            Timer::Write => &mut self.write,
-            Timer::Closing => &mut self.closing,
-            Timer::Verdict => &mut self.verdict,
-            Timer::Rest => &mut self.rest,
+    /// What is not after the opening is due at once, all the same.
+    fn nanoseconds(&self, at: Instant) -> u64 {
+        let since = at.saturating_duration_since(self.opened_at).as_nanos();
+        u64::try_from(since).unwrap_or(NEVER)
+    }
+
+    fn instant(&self, nanoseconds: u64) -> Option<Instant> {
+        if nanoseconds == NEVER {
+            return None;
         }
+        self.opened_at.checked_add(Duration::from_nanos(nanoseconds))
     }
 }
+
+/// Further away than any deadline: 584 years.
+const NEVER: u64 = u64::MAX;

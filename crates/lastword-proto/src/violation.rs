@@ -63,6 +63,13 @@ pub enum Violation {
         /// `Config::fragments_limit()`.
         limit: usize,
     },
+    /// An unfinished message needs more memory than all connections together may take up. The next
+    /// attempt may succeed.
+    #[error("no memory left for a message: all connections share {limit} bytes (memory_budget)")]
+    OutOfMemory {
+        /// `Config::memory_budget`.
+        limit: usize,
+    },
     /// A compressed message that is not a deflate stream (RFC 7692 section 7.2.2).
     #[error("compressed message is not a valid deflate stream")]
     BrokenDeflate,
@@ -96,6 +103,7 @@ impl Violation {
             | Self::MessageTooBig { .. }
             | Self::InflatedTooBig { .. }
             | Self::TooManyFragments { .. } => CloseCode::MESSAGE_TOO_BIG,
+            Self::OutOfMemory { .. } => CloseCode::TRY_AGAIN_LATER,
         }
     }
 

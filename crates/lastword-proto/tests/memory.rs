@@ -100,6 +100,18 @@ fn a_small_message_pins_no_large_block_and_a_large_one_leaves_no_buffer_behind()
     assert!(held < 600 << 10, "{held} bytes for 100 messages of 40");
     drop(kept);
 
+    // One that came in many reads takes up its own size, and no more.
+    for size in [10_000, 100_000, 1_000_000, 5 << 20] {
+        let large = frame(Role::Client, 0x82, &vec![1; size]);
+        let (held, peak, kept) = cost(|| {
+            large.chunks(4000).for_each(|piece| connection.receive(&mut piece.to_vec(), now));
+            connection.poll_event()
+        });
+        assert!(kept.is_some());
+        assert!(held < size + NOISE, "{held} bytes for a message of {size}");
+        assert!(peak < size * 2 + NOISE, "{peak} bytes while a message of {size} came");
+    }
+
     let large = frame(Role::Client, 0x82, &vec![1; 4 << 20]);
     let (held, ..) = cost(|| {
         for piece in large.chunks(64 << 10) {
@@ -108,6 +120,60 @@ fn a_small_message_pins_no_large_block_and_a_large_one_leaves_no_buffer_behind()
         assert!(connection.poll_event().is_some());
     });
     assert!(held < 64 << 10, "{held} bytes");
+}
+
+#[test]
+fn no_peer_makes_a_connection_take_up_more_than_its_configuration_says() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let now = Instant::now();
+    let mut config = Config::default();
+    config.max_message_size = 1 << 20;
+    config.max_frame_size = 1 << 20;
+    let direction = DeflateDirection { window_bits: 15, takeover: ContextTakeover::Kept };
+    let agreed = DeflateAgreement { client: direction, server: direction };
+    let bomb = |size: usize| {
+        let mut peer = Agreement::plain(Role::Client);
+        peer.deflate = Some(agreed);
+        let mut peer = Connection::new(&peer, Arc::new(Config::default()), [7; 32], now);
+        peer.send(vec![0; size].into(), Compression::Always).unwrap();
+        let Transmit::Bytes(lent) = peer.poll_transmit() else { panic!("it is to be sent") };
+        lent.to_vec()
+    };
+    let fragments = [frame(Role::Client, 0x01, b""), frame(Role::Client, 0x80, b"")].concat();
+    let more = frame(Role::Client, 0x00, &[1; 5000]).repeat(200);
+    let many = [frame(Role::Client, 0x02, b""), more].concat();
+    let floods = [
+        ("empty messages", None, frame(Role::Client, 0x82, b"").repeat(100_000)),
+        ("messages of two empty fragments", None, fragments.repeat(50_000)),
+        ("pings", None, frame(Role::Client, 0x89, &[1; 125]).repeat(10_000)),
+        (
+            "a message as large as may be",
+            None,
+            frame(Role::Client, 0x82, &vec![1; 1 << 20]).repeat(3),
+        ),
+        ("messages that inflate", Some(agreed), bomb(1 << 20).repeat(100)),
+        ("a message that inflates beyond its limit", Some(agreed), bomb(32 << 20)),
+        ("a message of many fragments", None, many),
+    ];
+    for (flood, deflate, wire) in floods {
+        config.deflate = deflate.map(|_| Default::default());
+        let mut agreement = Agreement::plain(Role::Server);
+        agreement.deflate = deflate;
+        let bound = config.memory_bound();
+        let (_, peak, _connection) = cost(|| {
+            let mut connection =
+                Connection::new(&agreement, Arc::new(config.clone()), [7; 32], now);
+            for read in wire.chunks(64 << 10) {
+                if !connection.wants_read() {
+                    break;
+                }
+                connection.receive(&mut read.to_vec(), now);
+            }
+            connection
+        });
+        println!("{flood}: {peak} bytes of {bound}");
+        assert!(peak < bound, "{flood}: {peak} bytes, and not {bound}");
+    }
 }
 
 #[test]
@@ -163,8 +229,10 @@ fn after_traffic_and_a_quiet_moment_a_connection_is_as_small_as_before() {
         let direction = DeflateDirection { window_bits, takeover: ContextTakeover::Kept };
         Some(DeflateAgreement { client: direction, server: direction })
     };
-    // Without compression; with windows of 4 KiB, one each way: only they stay.
-    for (deflate, limit) in [(None, NOISE), (window(12), (8 << 10) + NOISE)] {
+    // Without compression; with it: the peer's window, and the last 2 KiB that we sent.
+    for (deflate, limit) in
+        [(None, NOISE), (window(12), (6 << 10) + NOISE), (window(15), (34 << 10) + NOISE)]
+    {
         for size in [10, 1000, 300_000] {
             let mut peer = Agreement::plain(Role::Client);
             peer.deflate = deflate;

@@ -44,8 +44,8 @@ pub use error::{AcceptError, ConnectError, Ended, Phase, SendError};
 pub use lastword_proto as proto;
 pub use lastword_proto::handshake::server::{Origins, Refusal, Subprotocols};
 pub use lastword_proto::{
-    Cause, CloseCode, CloseFrame, Config, Cut, Ending, Farewell, First, Ledger, Loss, Message,
-    Role, Tally, TimeOut, Utf8Bytes, Violation,
+    Budget, Cause, CloseCode, CloseFrame, Config, Cut, Ending, Farewell, First, Ledger, Loss,
+    Message, Role, Tally, TimeOut, Utf8Bytes, Violation,
 };
 pub use opening::Opening;
 pub use outbox::{TopicConfig, WhenFull};

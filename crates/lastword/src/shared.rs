@@ -40,7 +40,8 @@ pub(crate) struct Shared {
     pub(crate) keeper: Keeper,
     pub(crate) abandoned: AtomicBool,
     pub(crate) opening: Opening,
-    span: tracing::Span,
+    /// `None` where nobody listens to it.
+    span: Option<Box<tracing::Span>>,
 }
 
 /// Who decides what it means that the last handle is gone.
@@ -200,7 +201,7 @@ impl Shared {
             keeper,
             abandoned: AtomicBool::new(false),
             opening: Opening::new(agreement, addresses),
-            span,
+            span: (!span.is_disabled()).then(|| Box::new(span)),
         })
     }
 
@@ -218,7 +219,10 @@ impl Shared {
     }
 
     pub(crate) fn in_span<T>(&self, work: impl FnOnce() -> T) -> T {
-        self.span.in_scope(work)
+        match &self.span {
+            Some(span) => span.in_scope(work),
+            None => work(),
+        }
     }
 
     /// The next message for the application, `None` at a clean end; reads when none waits. Those
@@ -386,7 +390,7 @@ impl Shared {
 
     fn log(&self, ending: &Ending) {
         tracing::info!(
-            parent: &self.span,
+            parent: self.span.as_deref().and_then(tracing::Span::id),
             clean = ending.is_clean(),
             code = ending.code(),
             cause = %ending.cause,

@@ -4,7 +4,9 @@ mod support;
 
 use std::time::Duration;
 
-use lastword::{Cause, CloseCode, Config, Farewell, First, Loss, Message, SendError, Server};
+use lastword::{
+    Budget, Cause, CloseCode, Config, Farewell, First, Loss, Message, SendError, Server, Violation,
+};
 use support::{Running, echo, masked, raw_client};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -310,4 +312,32 @@ async fn a_refusal_tells_status_and_body() {
     assert!(error.to_string().contains("400"), "{error}");
     let ws = lastword::Client::new(server.url()).subprotocol("v2").connect().await.unwrap();
     assert_eq!(ws.opening().subprotocol.as_deref(), Some("v2"));
+}
+
+#[tokio::test]
+async fn a_server_without_memory_left_says_so_to_one_and_serves_the_others() {
+    let budget = Budget::new(6 << 20);
+    let mut config = Config::default();
+    config.deflate = None;
+    config.memory_budget = Some(budget.clone());
+    let mut server = Running::with(config).await;
+    let mut small = lastword::connect(server.url()).await.unwrap();
+
+    // More than there is for all.
+    let large = lastword::connect(server.url()).await.unwrap();
+    large.send(Message::binary(vec![1; 12 << 20])).await.unwrap();
+    let ending = large.ended().await;
+    assert_eq!(ending.code(), 1013, "{ending}");
+    let theirs = server.ending().await;
+    let expected = Cause::Violation(Violation::OutOfMemory { limit: 6 << 20 });
+    assert_eq!(theirs.cause, expected, "{theirs}");
+
+    for size in [10, 100_000, 2 << 20] {
+        let message = Message::binary(vec![2; size]);
+        small.send(message.clone()).await.unwrap();
+        assert_eq!(small.recv().await.unwrap(), Some(message));
+    }
+    assert!(small.close(CloseCode::NORMAL, "").await.is_clean());
+    assert!(server.ending().await.is_clean());
+    assert_eq!(budget.used(), 0);
 }

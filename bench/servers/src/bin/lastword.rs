@@ -1,8 +1,7 @@
 //! Ours, as its first page shows it, with a limit that lets large messages pass.
 
-use lastword::{Config, Server};
+use lastword::{Config, Server, Topic};
 use lastword_peers::{LARGEST, Mode};
-use tokio::sync::broadcast;
 
 fn main() -> std::io::Result<()> {
     let (port, mode) = lastword_peers::arguments();
@@ -19,20 +18,16 @@ fn main() -> std::io::Result<()> {
         }
         let bound = server.bind(("127.0.0.1", port)).await?;
         if mode == Mode::Broadcast {
-            let (everybody, _) = broadcast::channel(1024);
+            let topic = Topic::new();
             bound
                 .serve(move |mut ws| {
-                    let (everybody, mut heard) = (everybody.clone(), everybody.subscribe());
+                    let topic = topic.clone();
                     async move {
-                        loop {
-                            tokio::select! {
-                                said = ws.recv() => match said? {
-                                    Some(message) => drop(everybody.send(message)),
-                                    None => return Ok(()),
-                                },
-                                message = heard.recv() => ws.send(message?).await?,
-                            }
+                        let _subscription = topic.subscribe(&ws.sender());
+                        while let Some(message) = ws.recv().await? {
+                            topic.publish(message).await;
                         }
+                        Ok(())
                     }
                 })
                 .await;

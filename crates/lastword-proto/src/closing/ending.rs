@@ -307,6 +307,8 @@ impl Ending {
             }
             Cause::Closed => f.write_str("closing was not completed"),
             Cause::Lost(loss) => write!(f, "{loss}"),
+            // The one that is no fault of the peer's.
+            Cause::Violation(violation @ Violation::OutOfMemory { .. }) => write!(f, "{violation}"),
             Cause::Violation(violation) => write!(f, "peer broke the protocol: {violation}"),
             Cause::TimedOut(time_out) => {
                 write!(f, "{time_out}")?;

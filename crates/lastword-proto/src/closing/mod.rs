@@ -17,6 +17,7 @@ pub use ending::{
 
 use crate::cut::Cut;
 use crate::ledger::Ledger;
+use crate::rare::{Blank, Rare};
 use crate::wire::{CloseFrame, End, Farewell, Role};
 
 /// Where a connection stands on its way to its end.
@@ -148,6 +149,13 @@ enum OurClose {
 pub(crate) struct Closing {
     role: Role,
     state: State,
+    opened_at: Instant,
+    facts: Rare<Facts>,
+}
+
+/// What is known about the end; most of the time nothing.
+#[derive(Debug)]
+struct Facts {
     ours: OurClose,
     received: Farewell,
     first: Option<First>,
@@ -157,9 +165,27 @@ pub(crate) struct Closing {
     transport: Transport,
     /// Whether both close frames were across before the transport gave way.
     agreed: bool,
-    opened_at: Instant,
     began_at: Option<Instant>,
 }
+
+impl Blank for Facts {
+    const BLANK: &'static Self = &NOTHING;
+
+    fn blank() -> Self {
+        NOTHING
+    }
+}
+
+const NOTHING: Facts = Facts {
+    ours: OurClose::None,
+    received: Farewell::Silence,
+    first: None,
+    cause: None,
+    also: Vec::new(),
+    transport: Transport { peer: PeerSide::Open, ours: OurSide::Open },
+    agreed: false,
+    began_at: None,
+};
 
 /// What the rest of the house knows about the end, gathered when it comes.
 pub(crate) struct Witness {
@@ -185,19 +211,7 @@ pub(crate) enum Told {
 
 impl Closing {
     pub(crate) const fn new(role: Role, now: Instant) -> Self {
-        Self {
-            role,
-            state: State::Open,
-            ours: OurClose::None,
-            received: Farewell::Silence,
-            first: None,
-            cause: None,
-            also: Vec::new(),
-            transport: Transport { peer: PeerSide::Open, ours: OurSide::Open },
-            agreed: false,
-            opened_at: now,
-            began_at: None,
-        }
+        Self { role, state: State::Open, opened_at: now, facts: Rare::blank() }
     }
 
     pub(crate) const fn state(&self) -> State {
@@ -208,9 +222,9 @@ impl Closing {
     pub(crate) fn close(&mut self, farewell: Farewell, why: Option<Cause>, now: Instant) -> Told {
         let told = self.step(Step::Close, now);
         if told == Told::Changed {
-            self.ours = OurClose::Queued(farewell);
+            self.facts.make().ours = OurClose::Queued(farewell);
             self.note_first(End::Us);
-            self.cause = why;
+            self.facts.make().cause = why;
         }
         told
     }
@@ -222,24 +236,24 @@ impl Closing {
         if told == Told::Nothing {
             return told;
         }
-        self.received = farewell.clone();
+        self.facts.make().received = farewell.clone();
         match before {
             // Each side sent its close frame before it saw the other's: ours had not left yet.
-            State::Closing => self.first = Some(First::Both),
+            State::Closing => self.facts.make().first = Some(First::Both),
             State::Open => {
                 self.note_first(End::Peer);
                 // The answer echoes the peer's farewell (section 5.5.1).
-                self.ours = OurClose::Queued(farewell);
+                self.facts.make().ours = OurClose::Queued(farewell);
             }
-            State::CloseSent => self.agreed = true,
+            State::CloseSent => self.facts.make().agreed = true,
             // Ours had left before a write (of a pong) failed, and the peer had answered it: both
             // are across. What failed did so because the peer had left properly.
-            State::Draining if matches!(self.ours, OurClose::Written(_)) => {
-                self.agreed = true;
+            State::Draining if matches!(self.facts.ours, OurClose::Written(_)) => {
+                self.facts.make().agreed = true;
                 if let Some(loss @ Cause::Lost(_)) =
-                    self.cause.take_if(|c| matches!(c, Cause::Lost(_)))
+                    self.facts.make().cause.take_if(|c| matches!(c, Cause::Lost(_)))
                 {
-                    self.also.insert(0, loss);
+                    self.facts.make().also.insert(0, loss);
                 }
             }
             _ => {}
@@ -249,18 +263,20 @@ impl Closing {
 
     /// Our close frame was wholly handed to the operating system.
     pub(crate) fn wrote_close(&mut self, now: Instant) -> Told {
-        if let OurClose::Queued(farewell) = std::mem::replace(&mut self.ours, OurClose::None) {
-            self.ours = OurClose::Written(farewell);
+        if let OurClose::Queued(farewell) =
+            std::mem::replace(&mut self.facts.make().ours, OurClose::None)
+        {
+            self.facts.make().ours = OurClose::Written(farewell);
         }
         let told = self.step(Step::CloseWritten, now);
         if self.state == State::Agreed {
-            self.agreed = true;
+            self.facts.make().agreed = true;
             // The peer may have ended its stream before it read our answer.
-            if self.transport.peer != PeerSide::Open {
+            if self.facts.transport.peer != PeerSide::Open {
                 return self.step(Step::Eof, now);
             }
         }
-        if self.state == State::Failed && self.transport.peer != PeerSide::Open {
+        if self.state == State::Failed && self.facts.transport.peer != PeerSide::Open {
             return self.step(Step::Eof, now);
         }
         told
@@ -282,15 +298,15 @@ impl Closing {
         self.note_cause(cause);
         if let (State::Failing, Some(farewell)) = (self.state, farewell) {
             // A close of ours that had not left is replaced: this one says more.
-            self.ours = OurClose::Queued(Farewell::Said(farewell));
+            self.facts.make().ours = OurClose::Queued(Farewell::Said(farewell));
         }
         told
     }
 
     /// The incoming stream ended.
     pub(crate) fn receive_eof(&mut self, now: Instant) -> Told {
-        if self.transport.peer == PeerSide::Open {
-            self.transport.peer = PeerSide::Finished;
+        if self.facts.transport.peer == PeerSide::Open {
+            self.facts.make().transport.peer = PeerSide::Finished;
         }
         if !matches!(self.state, State::Agreed | State::Answering | State::Failing | State::Failed)
         {
@@ -307,21 +323,21 @@ impl Closing {
             return Told::Nothing;
         }
         let (Some(loss), operation) = (loss, error.operation) else { return Told::Nothing };
-        if matches!(self.transport.peer, PeerSide::Open | PeerSide::Finished) {
-            self.transport.peer = match loss {
+        if matches!(self.facts.transport.peer, PeerSide::Open | PeerSide::Finished) {
+            self.facts.make().transport.peer = match loss {
                 Loss::Eof => PeerSide::Finished,
                 Loss::Truncated => PeerSide::Truncated,
                 Loss::Reset(error) => PeerSide::Reset(error),
                 Loss::Io(error) => PeerSide::Failed(error),
             };
         }
-        if operation == Operation::Shutdown && self.transport.ours == OurSide::Open {
-            self.transport.ours = OurSide::Failed(error.error);
+        if operation == Operation::Shutdown && self.facts.transport.ours == OurSide::Open {
+            self.facts.make().transport.ours = OurSide::Failed(error.error);
         }
         // A peer that said goodbye, or that we gave up on, may end its stream as it likes.
         let ends = operation == Operation::Read && matches!(loss, Loss::Truncated | Loss::Eof);
         let expected = matches!(self.state, State::Answering | State::Failing | State::Failed);
-        if !(self.agreed || ends && expected) {
+        if !(self.facts.agreed || ends && expected) {
             self.note_first(End::Peer);
             self.note_cause(Cause::Lost(loss));
         }
@@ -347,8 +363,8 @@ impl Closing {
     pub(crate) fn run_out_of_patience(&mut self, limit: Option<Duration>, now: Instant) -> Told {
         let told = self.step(Step::Patience, now);
         if told == Told::Ended {
-            self.transport.ours = OurSide::Aborted;
-            if let (false, Some(limit)) = (self.agreed, limit) {
+            self.facts.make().transport.ours = OurSide::Aborted;
+            if let (false, Some(limit)) = (self.facts.agreed, limit) {
                 self.note_cause(Cause::TimedOut(TimeOut::Closing { limit }));
             }
         }
@@ -359,9 +375,9 @@ impl Closing {
     pub(crate) fn abort(&mut self, why: Cause, now: Instant) -> Told {
         let told = self.step(Step::Abort, now);
         if told == Told::Ended {
-            self.transport.ours = OurSide::Aborted;
+            self.facts.make().transport.ours = OurSide::Aborted;
             self.note_first(End::Us);
-            if !self.agreed {
+            if !self.facts.agreed {
                 self.note_cause(why);
             }
         }
@@ -370,14 +386,14 @@ impl Closing {
 
     /// Our half of the transport is finished.
     pub(crate) fn finished(&mut self) {
-        if self.transport.ours == OurSide::Open {
-            self.transport.ours = OurSide::Finished;
+        if self.facts.transport.ours == OurSide::Open {
+            self.facts.make().transport.ours = OurSide::Finished;
         }
     }
 
     /// Whether our half of the transport is to be finished, once all is written.
     pub(crate) fn wants_finish(&self) -> bool {
-        self.transport.ours == OurSide::Open
+        self.facts.transport.ours == OurSide::Open
             && match self.state {
                 // 7.1.1: the server ends the stream first, so that no TIME_WAIT is left with it.
                 State::Agreed => self.role == Role::Server,
@@ -388,8 +404,8 @@ impl Closing {
     }
 
     /// The first cause that is known.
-    pub(crate) const fn cause(&self) -> Option<&Cause> {
-        self.cause.as_ref()
+    pub(crate) fn cause(&self) -> Option<&Cause> {
+        self.facts.cause.as_ref()
     }
 
     /// When the opening was done.
@@ -398,32 +414,32 @@ impl Closing {
     }
 
     /// When the end began, if it has.
-    pub(crate) const fn began_at(&self) -> Option<Instant> {
-        self.began_at
+    pub(crate) fn began_at(&self) -> Option<Instant> {
+        self.facts.began_at
     }
 
     /// The ending, of all that is known. Called once, when a step ended it.
     pub(crate) fn ending(&self, witness: Witness, now: Instant) -> Ending {
-        let sent = match &self.ours {
+        let sent = match &self.facts.ours {
             OurClose::Written(farewell) => farewell.clone(),
             // "Queued" is not "sent".
             OurClose::Queued(_) | OurClose::None => Farewell::Silence,
         };
         Ending {
             role: self.role,
-            cause: self.cause.clone().unwrap_or(Cause::Closed),
-            also: self.also.clone(),
-            first: self.first,
+            cause: self.facts.cause.clone().unwrap_or(Cause::Closed),
+            also: self.facts.also.clone(),
+            first: self.facts.first,
             sent,
-            received: self.received.clone(),
-            agreed: self.agreed,
+            received: self.facts.received.clone(),
+            agreed: self.facts.agreed,
             cut: witness.cut,
             ledger: witness.ledger,
             discarded: witness.discarded,
             waiting: witness.waiting,
-            transport: self.transport,
+            transport: self.facts.transport,
             opened_at: self.opened_at,
-            began_at: self.began_at.unwrap_or(now),
+            began_at: self.facts.began_at.unwrap_or(now),
             ended_at: now,
             last_received: witness.last_received,
             last_sent: witness.last_sent,
@@ -434,12 +450,12 @@ impl Closing {
     fn step(&mut self, step: Step, now: Instant) -> Told {
         let Some(next) = self.state.after(step) else { return Told::Nothing };
         self.state = next;
-        self.began_at.get_or_insert(now);
+        self.facts.make().began_at.get_or_insert(now);
         if next == State::Over { Told::Ended } else { Told::Changed }
     }
 
     fn note_first(&mut self, end: End) {
-        self.first.get_or_insert(match end {
+        self.facts.make().first.get_or_insert(match end {
             End::Us => First::Us,
             End::Peer => First::Peer,
         });
@@ -447,9 +463,11 @@ impl Closing {
 
     /// The first cause wins; later ones are kept beside it.
     fn note_cause(&mut self, cause: Cause) {
-        match &self.cause {
-            None => self.cause = Some(cause),
-            Some(first) if *first != cause && self.also.len() < MAX_ALSO => self.also.push(cause),
+        match &self.facts.cause {
+            None => self.facts.make().cause = Some(cause),
+            Some(first) if *first != cause && self.facts.also.len() < MAX_ALSO => {
+                self.facts.make().also.push(cause)
+            }
             Some(_) => {}
         }
     }

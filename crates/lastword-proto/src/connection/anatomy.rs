@@ -37,17 +37,15 @@ impl fmt::Debug for Anatomy<'_> {
             last_received,
             last_sent,
             last_message,
-            discarded,
             whole_limit: _,
             small_below: _,
             small_room: _,
-            verdict,
-            unsent,
-            retired,
+            remains,
             record: _,
+            share: _,
             ending,
         } = self.0;
-        let fields: [&dyn fmt::Debug; 22] = [
+        let fields: [&dyn fmt::Debug; 19] = [
             role,
             decoder,
             assembler,
@@ -65,10 +63,7 @@ impl fmt::Debug for Anatomy<'_> {
             last_received,
             last_sent,
             last_message,
-            discarded,
-            verdict,
-            unsent,
-            retired,
+            remains,
             ending,
         ];
         f.debug_list().entries(fields).finish()

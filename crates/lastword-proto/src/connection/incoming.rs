@@ -5,6 +5,7 @@ use std::time::Instant;
 use bytes::buf::Limit;
 
 use crate::assembler::Assembled;
+use crate::budget::{Budget, Growth};
 use crate::closing::{Cause, State, Told, TransportError};
 use crate::config::Delivery;
 use crate::decoder::{Control, Data, Piece};
@@ -34,11 +35,31 @@ impl Connection {
             match self.decoder.next(&mut input) {
                 Ok(Some(Piece::Data(data))) => self.receive_data(data, now),
                 Ok(Some(Piece::Control(control))) => self.receive_control(&control, now),
-                Ok(None) => return,
+                Ok(None) => return self.count_memory(now),
                 Err(violation) => self.violated(violation, now),
             }
         }
         self.discard(input.len(), now);
+        self.count_memory(now);
+    }
+
+    /// What came takes up memory, and is to stay within the budget.
+    #[inline]
+    fn count_memory(&mut self, now: Instant) {
+        if self.config.memory_budget.is_some() && self.recount() == Growth::Grew {
+            self.keep_within_budget(now);
+        }
+    }
+
+    #[cold]
+    fn keep_within_budget(&mut self, now: Instant) {
+        let Some(budget) = &self.config.memory_budget else { return };
+        // Messages that are whole will be fetched; this one would only grow, and two of them could
+        // wait for each other.
+        if budget.is_exhausted() && self.assembler.held() >= Budget::STEP && self.reads_frames() {
+            let limit = budget.limit();
+            self.violated(Violation::OutOfMemory { limit }, now);
+        }
     }
 
     /// In the middle of a large frame: the memory in which its message is being put together, as far
@@ -73,6 +94,7 @@ impl Connection {
             Ok(Some(assembled)) => self.deliver(assembled, now),
             Err(violation) => self.violated(violation, now),
         }
+        self.count_memory(now);
     }
 
     /// Any byte is one.
@@ -107,7 +129,8 @@ impl Connection {
     pub fn wants_read(&self) -> bool {
         match self.closing.state() {
             State::Open | State::Draining => {
-                self.inbox.cost() < self.config.receive_buffer || self.reader == Reader::Gone
+                self.inbox.cost() < self.granted(self.config.receive_buffer)
+                    || self.reader == Reader::Gone
             }
             // 6: while closing, reading goes on; what nobody fetches never makes a close wait.
             State::Over => false,
@@ -115,8 +138,8 @@ impl Connection {
         }
     }
 
-    pub(super) const fn reads_frames(&self) -> bool {
-        self.verdict.is_none()
+    pub(super) fn reads_frames(&self) -> bool {
+        self.remains.verdict.is_none()
             && matches!(
                 self.closing.state(),
                 State::Open | State::Closing | State::CloseSent | State::Draining
@@ -246,7 +269,7 @@ impl Connection {
     #[cold]
     pub(super) fn violated(&mut self, violation: Violation, now: Instant) {
         if self.closing.state() == State::Open && self.inbox.cost() > 0 {
-            self.verdict = Some(violation);
+            self.remains.make().verdict = Some(violation);
             self.timers.set(Timer::Verdict, now.checked_add(self.config.linger));
             return;
         }
@@ -261,7 +284,9 @@ impl Connection {
 
     /// Executes a verdict that waited.
     pub(super) fn execute(&mut self, now: Instant) {
-        if let Some(violation) = self.verdict.take() {
+        if let Some(remains) = self.remains.touched()
+            && let Some(violation) = remains.verdict.take()
+        {
             self.condemn(violation, now);
         }
     }
@@ -285,8 +310,12 @@ impl Connection {
         if self.ending.is_some() {
             return;
         }
-        self.discarded = self.discarded.saturating_add(bytes as u64);
-        if self.discarded > self.config.max_discard as u64 {
+        if bytes == 0 {
+            return;
+        }
+        let remains = self.remains.make();
+        remains.discarded = remains.discarded.saturating_add(bytes as u64);
+        if remains.discarded > self.config.max_discard as u64 {
             // A peer that floods instead of leaving is not waited for, nor is the application's
             // answer to what came before the violation.
             self.execute(now);

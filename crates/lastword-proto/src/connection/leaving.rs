@@ -58,6 +58,9 @@ impl Connection {
             self.account.discard_delivered(unwanted);
         }
         self.hasten_verdict();
+        if self.share.is_some() {
+            self.recount();
+        }
     }
 
     /// The soonest deadline; `None` when nothing is waited for.
@@ -102,7 +105,10 @@ impl Connection {
     /// The messages that were accepted and did not leave, whole and in order; once, and complete
     /// when the connection is over.
     pub fn take_unsent(&mut self) -> Vec<Message> {
-        std::mem::take(&mut self.unsent)
+        self.remains
+            .touched()
+            .map(|remains| std::mem::take(&mut remains.unsent))
+            .unwrap_or_default()
     }
 
     /// With [`Unconfirmed::Kept`](crate::Unconfirmed::Kept): the messages that left and were not confirmed, in order; once.
@@ -142,6 +148,9 @@ impl Connection {
             }
             Told::Ended => self.end(now),
         }
+        if self.share.is_some() {
+            self.recount();
+        }
     }
 
     pub(super) fn end(&mut self, now: Instant) {
@@ -151,8 +160,8 @@ impl Connection {
         let witness = Witness {
             cut: self.cut(),
             ledger: self.account.ledger(),
-            discarded: self.discarded,
-            waiting: self.output_waiting().saturating_add(self.retired),
+            discarded: self.remains.discarded,
+            waiting: self.output_waiting().saturating_add(self.remains.retired),
             last_received: self.last_received,
             last_sent: self.last_sent,
             latency: self.keepalive.latency(),

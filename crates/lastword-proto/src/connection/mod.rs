@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 
 use crate::agreement::Agreement;
 use crate::assembler::Assembler;
+use crate::budget::{Budget, Growth, Share};
 use crate::burst::Burst;
 use crate::closing::{Closing, Ending, State};
 use crate::config::{Config, Delivery, Unconfirmed};
@@ -37,6 +38,7 @@ use crate::ledger::{Account, Ledger};
 use crate::masks::Masks;
 use crate::message::{Kind, Message};
 use crate::output::{Lent, Output};
+use crate::rare::{Blank, Rare};
 use crate::record::{Entry, Record};
 use crate::timers::{Timer, Timers};
 use crate::violation::Violation;
@@ -72,7 +74,7 @@ pub struct Connection {
     encoder: Encoder,
     output: Output,
     /// The message that the application sends by parts, if it is in the middle of one.
-    streaming: Option<Streaming>,
+    streaming: Option<Box<Streaming>>,
     keepalive: Keepalive,
     account: Account,
     timers: Timers,
@@ -82,7 +84,6 @@ pub struct Connection {
     last_received: Option<Instant>,
     last_sent: Option<Instant>,
     last_message: Instant,
-    discarded: u64,
     /// The largest message that may be taken on the short way; `None` if none may.
     whole_limit: Option<usize>,
     /// Messages smaller than this are sent as they are, and are not needed again once they are in
@@ -90,14 +91,34 @@ pub struct Connection {
     small_below: usize,
     /// While fewer bytes than this wait to be written, such messages are accepted.
     small_room: u64,
+    remains: Rare<Remains>,
+    record: Option<Box<Record>>,
+    /// What it uses of the memory budget, if it is so much that it counts.
+    share: Option<Box<Share>>,
+    ending: Option<Arc<Ending>>,
+}
+
+/// What gathers when it comes to an end.
+#[derive(Debug)]
+struct Remains {
     /// A violation that came behind messages which the application has not fetched yet.
     verdict: Option<Violation>,
+    /// Bytes that were thrown away.
+    discarded: u64,
     unsent: Vec<Message>,
     /// Bytes that waited to be written when we gave up writing them.
     retired: usize,
-    record: Option<Box<Record>>,
-    ending: Option<Arc<Ending>>,
 }
+
+impl Blank for Remains {
+    const BLANK: &'static Self = &NOTHING;
+
+    fn blank() -> Self {
+        NOTHING
+    }
+}
+
+const NOTHING: Remains = Remains { verdict: None, discarded: 0, unsent: Vec::new(), retired: 0 };
 
 /// Whether the application still wants messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,7 +210,7 @@ impl Connection {
                 .map_or(usize::MAX, |deflate| deflate.threshold())
                 .min(config.fragment_size.min(DIRECT).saturating_add(1)),
         };
-        let mut timers = Timers::default();
+        let mut timers = Timers::new(now);
         let jitter = f64::from(seed.first().copied().unwrap_or_default()) / 512.0;
         // The first ping comes at half to a whole interval, so that those of a crowd spread out.
         timers.set(
@@ -215,15 +236,13 @@ impl Connection {
             last_received: None,
             last_sent: None,
             last_message: now,
-            discarded: 0,
             whole_limit: (config.delivery == Delivery::Whole)
                 .then(|| config.max_frame_size.min(config.max_message_size)),
             small_below,
             small_room: AHEAD.min(config.send_buffer as u64),
-            verdict: None,
-            unsent: Vec::new(),
-            retired: 0,
+            remains: Rare::blank(),
             record: None,
+            share: None,
             ending: None,
             config,
         };
@@ -240,6 +259,9 @@ impl Connection {
         if event.is_none() {
             self.hasten_verdict();
         }
+        if self.share.is_some() {
+            self.recount();
+        }
         event
     }
 
@@ -251,7 +273,11 @@ impl Connection {
     /// [`Self::discard_burst`].
     #[inline]
     pub fn poll_burst(&mut self) -> Option<Burst> {
-        self.inbox.pop_burst()
+        let burst = self.inbox.pop_burst();
+        if self.share.is_some() {
+            self.recount();
+        }
+        burst
     }
 
     /// Counts what is left of a burst as thrown away.
@@ -264,7 +290,7 @@ impl Connection {
     /// The application asks for more, and so has answered all that it wanted to: a verdict that
     /// waited for it is due.
     fn hasten_verdict(&mut self) {
-        if self.verdict.is_some()
+        if self.remains.verdict.is_some()
             && let Some(at) = self.last_received
         {
             self.timers.set(Timer::Verdict, Some(at));
@@ -275,6 +301,30 @@ impl Connection {
     #[inline]
     pub fn has_events(&self) -> bool {
         !self.inbox.is_empty()
+    }
+
+    /// Tells the memory budget what is held now.
+    #[inline(never)]
+    fn recount(&mut self) -> Growth {
+        let Some(budget) = &self.config.memory_budget else { return Growth::None };
+        let held = self.inbox.cost().saturating_add(self.waiting());
+        let held = held.saturating_add(self.assembler.held());
+        if self.share.is_none() && held < Budget::STEP {
+            return Growth::None;
+        }
+        let share = self.share.get_or_insert_with(|| Box::new(Share::of(budget.clone())));
+        let growth = share.count(held);
+        self.share.take_if(|share| share.is_empty());
+        growth
+    }
+
+    /// What there is of a buffer of this size: no more than a step while the budget is exhausted.
+    #[inline]
+    fn granted(&self, buffer: usize) -> usize {
+        match &self.share {
+            Some(share) if share.budget().is_exhausted() => buffer.min(Budget::STEP),
+            _ => buffer,
+        }
     }
 
     /// Which side we are.

@@ -62,6 +62,9 @@ impl Connection {
         }
         self.account.accept(message.len());
         self.encode(|encoder, tools| encoder.send(message, compression, tools));
+        if self.config.memory_budget.is_some() {
+            self.recount();
+        }
         Ok(())
     }
 
@@ -104,6 +107,9 @@ impl Connection {
         } else {
             self.encode(|encoder, tools| encoder.send_prepared(prepared, compression, tools));
         }
+        if self.config.memory_budget.is_some() {
+            self.recount();
+        }
         Ok(())
     }
 
@@ -120,7 +126,9 @@ impl Connection {
         let kind = part.data.kind();
         let first = self.streaming.is_none();
         let compressed = self.deflate.is_some() && compression != Compression::Never;
-        let streaming = self.streaming.get_or_insert(Streaming { kind, compressed, total: 0 });
+        let streaming = self
+            .streaming
+            .get_or_insert_with(|| Box::new(Streaming { kind, compressed, total: 0 }));
         if streaming.kind != kind {
             return Err(SendRefused::KindChanged(part.data));
         }
@@ -137,13 +145,16 @@ impl Connection {
         self.record_sent(kind.opcode(), &payload);
         let part = PartOut { payload, kind, first, last: part.last, compressed, total };
         self.encode(|encoder, tools| encoder.send_part(part, tools));
+        if self.config.memory_budget.is_some() {
+            self.recount();
+        }
         Ok(())
     }
 
     /// Whether less waits to be sent than [`Config::send_buffer`](crate::Config::send_buffer) allows.
     #[inline]
     pub fn has_room(&self) -> bool {
-        self.waiting() < self.config.send_buffer
+        self.waiting() < self.granted(self.config.send_buffer)
     }
 
     /// Whether no more than half of what [`Config::send_buffer`](crate::Config::send_buffer) allows
@@ -211,6 +222,9 @@ impl Connection {
         }
         if !self.encoder.is_empty() {
             self.encode(Encoder::fill);
+        }
+        if self.share.is_some() {
+            self.recount();
         }
         if self.output.is_empty() {
             self.timers.set(Timer::Write, None);
@@ -302,21 +316,24 @@ impl Connection {
     /// What was accepted and has not begun to leave will not leave.
     pub(super) fn retire_output(&mut self) {
         let before = self.output_waiting();
-        self.unsent.extend(self.output.retire());
-        self.unsent.extend(self.encoder.take_unsent());
+        let (retired, queued) = (self.output.retire(), self.encoder.take_unsent());
+        self.remains.make().unsent.extend(retired.into_iter().chain(queued));
         self.output.control.clear();
         let retired = before.saturating_sub(self.output_waiting());
-        self.retired = self.retired.saturating_add(retired);
+        let remains = self.remains.make();
+        remains.retired = remains.retired.saturating_add(retired);
     }
 
     /// Nothing leaves any more.
     pub(super) fn give_back_rest(&mut self) {
-        self.retired = self.retired.saturating_add(self.output_waiting());
+        let waiting = self.output_waiting();
         let mut unsent = self.output.take_unsent();
         unsent.extend(self.encoder.take_unsent());
         // What was retired before had stood behind the frame that was in progress.
-        unsent.append(&mut self.unsent);
-        self.unsent = unsent;
+        let remains = self.remains.make();
+        remains.retired = remains.retired.saturating_add(waiting);
+        unsent.append(&mut remains.unsent);
+        remains.unsent = unsent;
     }
 
     /// Bytes of data that wait to be written.

@@ -109,8 +109,8 @@ impl Deflate {
         self.incoming.inflate(piece, out, limit)
     }
 
-    /// Nothing is expected for a while: codecs that can be made again from a small window are given
-    /// back.
+    /// Nothing is expected for a while: codecs are given back. Of what the peer sent all stays that it
+    /// may refer to, of what we sent only the last: whoever compresses may forget.
     pub(crate) fn hibernate(&mut self) {
         self.outgoing.hibernate();
         self.incoming.hibernate();
@@ -150,7 +150,7 @@ struct Outgoing {
     threshold: usize,
     memory: Memory,
     /// Made for the first message that is compressed, and again after a sleep.
-    codec: Option<zlib_rs::Deflate>,
+    codec: Option<Box<zlib_rs::Deflate>>,
     /// Whether a message is sent by parts and not finished.
     in_message: bool,
     /// Whether a message has gone out that the codec has not seen.
@@ -161,20 +161,16 @@ struct Outgoing {
 enum Memory {
     /// Nothing: each message stands alone.
     None,
-    /// A small window.
+    /// The last of it.
     Window(Window),
-    /// A window that is nearly as large as the codec: that does not sleep.
-    Codec,
 }
 
 impl Memory {
-    const fn new(direction: DeflateDirection) -> Self {
+    /// Of at most `bits` of the window's own.
+    fn new(direction: DeflateDirection, bits: u8) -> Self {
         match direction.takeover {
             ContextTakeover::None => Self::None,
-            ContextTakeover::Kept if direction.window_bits <= SMALL_WINDOW => {
-                Self::Window(Window::new(window_bits(direction)))
-            }
-            ContextTakeover::Kept => Self::Codec,
+            ContextTakeover::Kept => Self::Window(Window::new(window_bits(direction).min(bits))),
         }
     }
 
@@ -194,7 +190,7 @@ impl Memory {
     fn dictionary(&mut self) -> &[u8] {
         match self {
             Self::Window(window) => window.as_slice(),
-            Self::None | Self::Codec => &[],
+            Self::None => &[],
         }
     }
 }
@@ -223,7 +219,7 @@ impl Outgoing {
             mem_level: i32::from(config.memory_level.clamp(1, 9)),
             strategy: Strategy::Default,
         };
-        let (takeover, memory) = (direction.takeover, Memory::new(direction));
+        let (takeover, memory) = (direction.takeover, Memory::new(direction, OWN_MEMORY));
         Self {
             parameters,
             takeover,
@@ -236,7 +232,7 @@ impl Outgoing {
     }
 
     fn hibernate(&mut self) {
-        if !self.in_message && (self.passed || !matches!(self.memory, Memory::Codec)) {
+        if !self.in_message {
             self.codec = None;
         }
     }
@@ -307,7 +303,7 @@ impl Outgoing {
     /// Appends the compressed form of `part`, to the last bit.
     fn flush_part(&mut self, part: &[u8], out: &mut Vec<u8>) {
         let codec = self.codec.get_or_insert_with(|| {
-            let mut codec = zlib_rs::Deflate::new_with_config(self.parameters);
+            let mut codec = Box::new(zlib_rs::Deflate::new_with_config(self.parameters));
             // A new stream takes any dictionary, and an old one does without.
             let _ = codec.set_dictionary(self.memory.dictionary());
             codec
@@ -354,18 +350,18 @@ enum Standing {
 }
 
 impl Incoming {
-    const fn new(direction: DeflateDirection) -> Self {
+    fn new(direction: DeflateDirection) -> Self {
         Self {
             takeover: direction.takeover,
             window_bits: window_bits(direction),
-            memory: Memory::new(direction),
+            memory: Memory::new(direction, u8::MAX),
             codec: None,
             at: Standing::Start,
         }
     }
 
     fn hibernate(&mut self) {
-        if self.at == Standing::Start && !matches!(self.memory, Memory::Codec) {
+        if self.at == Standing::Start {
             self.codec = None;
         }
     }
@@ -465,8 +461,9 @@ fn restart(codec: &mut zlib_rs::Inflate, so_far: &[u8]) {
 /// The end of a flush, which does not go over the wire (RFC 7692 section 7.2.1).
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
-/// The largest window, in bits, that is kept in place of a sleeping codec.
-const SMALL_WINDOW: u8 = 12;
+/// How much of what we sent is kept while our codec sleeps, in bits: 2 KiB. The last message or two is
+/// what the next one mostly looks like.
+const OWN_MEMORY: u8 = 11;
 
 /// Below this, messages that are compressed alone do not get smaller.
 const WORTH_ALONE: usize = 512;
