@@ -107,10 +107,11 @@ impl Config {
     }
 
     /// How many bytes of memory one connection takes up at most, whatever its peer does, if its driver
-    /// reads up to 64 KiB at once: `receive_buffer` and `send_buffer`, a message of
-    /// `max_message_size` that overshoots the one, another that is unfinished, what a read of the
-    /// smallest messages takes up beside their bytes; and with `deflate` the codecs, room for the
-    /// unfinished message to double, and a read of messages that inflate as far as deflate can.
+    /// keeps to [`Connection::read_limit`](crate::Connection::read_limit): `receive_buffer` and
+    /// `send_buffer`, a message of `max_message_size` that overshoots the one, another that is
+    /// unfinished, what a read of the smallest messages takes up beside their bytes; and with
+    /// `deflate` the codecs, room for the unfinished message to double, and a read of messages that
+    /// inflate as far as deflate can, which is one more message of `max_message_size`.
     ///
     /// Not in it: a message of the application that overshoots `send_buffer`, and what the transport
     /// holds. Few connections come near it; [`memory_budget`](Self::memory_budget) bounds what all of
@@ -119,19 +120,27 @@ impl Config {
         let messages = self.max_message_size.saturating_mul(2);
         let plain = self.receive_buffer.saturating_add(self.send_buffer).saturating_add(messages);
         let inflated = if self.deflate.is_some() {
-            self.max_message_size.saturating_add(CODECS).saturating_add(READ * INFLATION)
+            let read = self.inflating_read().saturating_mul(INFLATION);
+            self.max_message_size.saturating_add(CODECS).saturating_add(read)
         } else {
             0
         };
         plain.saturating_add(READ * BESIDE).saturating_add(inflated)
     }
+
+    /// How much is to be read at once where it may have to be inflated: no more than can become one
+    /// largest message, if that is not too little to be worth a read.
+    pub(crate) fn inflating_read(&self) -> usize {
+        (self.max_message_size / INFLATION).clamp(LEAST_READ, READ)
+    }
 }
 
-/// What a driver reads at once.
-const READ: usize = 64 << 10;
+/// What a driver reads at once, at most, and what is worth a read.
+pub(crate) const READ: usize = 128 << 10;
+const LEAST_READ: usize = 4 << 10;
 
 /// What the smallest messages take up, for each byte of theirs on the wire, beside it.
-const BESIDE: usize = 32;
+const BESIDE: usize = 16;
 
 /// What a byte of deflate inflates to at most.
 const INFLATION: usize = 1032;

@@ -160,10 +160,14 @@ fn no_peer_makes_a_connection_take_up_more_than_its_configuration_says() {
         let mut agreement = Agreement::plain(Role::Server);
         agreement.deflate = deflate;
         let bound = config.memory_bound();
+        if deflate.is_some() {
+            // Whatever a read inflates to, it is bounded by what the configuration calls large.
+            assert!(bound < 16 * config.max_message_size, "{bound} bytes");
+        }
         let (_, peak, _connection) = cost(|| {
             let mut connection =
                 Connection::new(&agreement, Arc::new(config.clone()), [7; 32], now);
-            for read in wire.chunks(64 << 10) {
+            for read in wire.chunks(connection.read_limit()) {
                 if !connection.wants_read() {
                     break;
                 }

@@ -449,7 +449,8 @@ impl Inner {
                 })
             }
             None => with_scratch(|scratch| {
-                let mut buffer = ReadBuf::new(scratch);
+                let limit = connection.read_limit().min(scratch.len());
+                let mut buffer = ReadBuf::new(scratch.get_mut(..limit).unwrap_or_default());
                 let read = Pin::new(transport).poll_read(&mut cx, &mut buffer);
                 read.map_ok(|()| {
                     connection.receive(buffer.filled_mut(), now());

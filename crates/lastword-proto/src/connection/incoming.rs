@@ -7,7 +7,7 @@ use bytes::buf::Limit;
 use crate::assembler::Assembled;
 use crate::budget::{Budget, Growth};
 use crate::closing::{Cause, State, Told, TransportError};
-use crate::config::Delivery;
+use crate::config::{Delivery, READ};
 use crate::decoder::{Control, Data, Piece};
 use crate::event::Event;
 use crate::ledger::Tally;
@@ -60,6 +60,14 @@ impl Connection {
             let limit = budget.limit();
             self.violated(Violation::OutOfMemory { limit }, now);
         }
+    }
+
+    /// How many bytes a driver is to read at once, at most. Where messages may have to be inflated it
+    /// is less, since a read cannot be stopped in its middle: what comes of it never takes up much
+    /// more than one largest message.
+    #[inline]
+    pub fn read_limit(&self) -> usize {
+        if self.deflate.is_some() { self.config.inflating_read() } else { READ }
     }
 
     /// In the middle of a large frame: the memory in which its message is being put together, as far
