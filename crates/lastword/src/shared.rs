@@ -235,7 +235,9 @@ impl Shared {
     ) -> Poll<Result<Option<Message>, Ended>> {
         let mut inner = self.lock();
         loop {
-            if let Some(more) = inner.connection.poll_burst() {
+            if inner.connection.has_events()
+                && let Some(more) = inner.connection.poll_burst()
+            {
                 *burst = more;
                 self.holding.store(true, Ordering::Relaxed);
                 return Poll::Ready(Ok(burst.next()));
@@ -354,7 +356,17 @@ impl Shared {
     }
 
     /// Tells those who wait what has changed, and lets go of a transport that is over.
+    #[inline]
     fn tell(&self, inner: &mut Inner) {
+        let Inner { connection, outbox, crowded, answers, .. } = &*inner;
+        let news = *crowded || outbox.is_some() || connection.answers() != *answers;
+        if news || connection.ending().is_some() {
+            self.tell_news(inner);
+        }
+    }
+
+    #[inline(never)]
+    fn tell_news(&self, inner: &mut Inner) {
         if inner.outbox.is_some() {
             inner.refill();
         }
@@ -471,7 +483,14 @@ impl Inner {
     }
 
     /// Writes all that the core lends and the transport takes.
+    #[inline]
     pub(crate) fn write(&mut self) {
+        if self.unflushed || !self.connection.is_silent() {
+            self.write_all();
+        }
+    }
+
+    fn write_all(&mut self) {
         let Self {
             connection, transport: Some(transport), waker, wakes, unflushed, buffers, ..
         } = self

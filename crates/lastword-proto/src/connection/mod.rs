@@ -289,6 +289,7 @@ impl Connection {
 
     /// The application asks for more, and so has answered all that it wanted to: a verdict that
     /// waited for it is due.
+    #[inline]
     fn hasten_verdict(&mut self) {
         if self.remains.verdict.is_some()
             && let Some(at) = self.last_received

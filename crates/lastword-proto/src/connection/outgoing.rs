@@ -192,6 +192,12 @@ impl Connection {
         Some(id)
     }
 
+    /// Whether [`Self::poll_transmit`] would say [`Transmit::Idle`].
+    #[inline]
+    pub fn is_silent(&self) -> bool {
+        self.ending.is_some() || (self.output.is_empty() && !self.closing.wants_finish())
+    }
+
     /// What is to be done with the transport. Nothing is lost if it is not done: it is lent again.
     #[inline]
     pub fn poll_transmit(&mut self) -> Transmit<'_> {
