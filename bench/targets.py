@@ -11,9 +11,13 @@ HEAD = "| work | target | ours | best of the others | verdict | measured by |\n|
 
 
 def section(figures, targets: Path, kept: Path) -> str:
-    rows = [row(figures, target, kept) for target in tomllib.loads(targets.read_text())["target"]]
-    met = sum("**met**" in line for line in rows)
-    return f"## Targets\n\n{met} of {len(rows)} are met.\n\n{HEAD}\n" + "\n".join(rows)
+    wanted = tomllib.loads(targets.read_text())["target"]
+    rows = [row(figures, target, kept) for target in wanted]
+    missed = [target for target, line in zip(wanted, rows) if "**met**" not in line]
+    head = f"## Targets\n\n{len(rows) - len(missed)} of {len(rows)} are met.\n\n{HEAD}\n"
+    tried = [f"- **{target['work']}**: {target['tried']}" for target in missed if "tried" in target]
+    more = ["", "What was tried where one is missed, and what is in the way:", "", *tried] if tried else []
+    return head + "\n".join(rows + more)
 
 
 def row(figures, target: dict, kept: Path) -> str:
