@@ -341,3 +341,26 @@ async fn a_server_without_memory_left_says_so_to_one_and_serves_the_others() {
     assert!(server.ending().await.is_clean());
     assert_eq!(budget.used(), 0);
 }
+
+#[tokio::test]
+async fn of_a_burst_in_the_receivers_hand_the_rest_is_counted_when_it_goes() {
+    let mut server = Running::start(Server::new(), async |mut ws| {
+        assert_eq!(ws.recv().await?, Some("one".into()));
+        let (sender, receiver) = ws.split();
+        drop(receiver);
+        sender.send("that will do").await?;
+        sender.ended().await;
+        Ok(())
+    })
+    .await;
+    let mut raw = raw_client(server.address).await;
+    let burst = [&b"one"[..], b"two", b"three"].map(|text| masked(0x81, text)).concat();
+    raw.write_all(&burst).await.unwrap();
+    let mut answer = [0; 14];
+    raw.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"\x81\x0cthat will do", "and not held back");
+    drop(raw);
+    let ending = server.ending().await;
+    assert_eq!(ending.ledger.delivered.messages, 1);
+    assert_eq!((ending.ledger.discarded.messages, ending.ledger.discarded.bytes), (2, 8));
+}
