@@ -193,7 +193,8 @@ fn fingerprint(world: &World, left: &[u8]) -> u64 {
     for side in &world.sides {
         // The diary and the witnesses are the oracle's memory: what it will hold a side to.
         let memory = (&side.diary, side.accepted.len(), side.fetched, side.is_over());
-        let result = write!(hashing, "{:?}{:?}{memory:?}", side.connection.anatomy(), side.socket);
+        let (anatomy, socket, hand) = (side.connection.anatomy(), &side.socket, &side.hand);
+        let result = write!(hashing, "{anatomy:?}{socket:?}{hand:?}{memory:?}");
         debug_assert!(result.is_ok(), "a hasher takes all");
     }
     hashing.0.finish()

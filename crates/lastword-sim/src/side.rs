@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use lastword_proto::{
-    CloseCode, CloseFrame, Compression, Connection, Ending, Event, Kind, Leave, Ledger, Message,
-    Operation, OurSide, Part, PingId, Prepared, Role, SendRefused, Transmit, TransportError,
+    Burst, CloseCode, CloseFrame, Compression, Connection, Ending, Event, Kind, Leave, Ledger,
+    Message, Operation, OurSide, Part, PingId, Prepared, Role, SendRefused, Transmit,
+    TransportError,
 };
 
 use crate::link::{Held, Orderly, Read, Socket};
@@ -32,6 +33,8 @@ pub struct Side {
     pub accepted: Vec<Accepted>,
     /// What the application fetched: whole messages, and the parts of the next.
     pub fetched: u64,
+    /// Messages that the driver holds for the application, which fetches them one by one.
+    pub hand: Burst,
     /// The plain bytes of the message that is fetched by parts.
     pub parts: Vec<u8>,
     /// Pings that were asked, with how many messages had been accepted when they confirm something.
@@ -111,6 +114,7 @@ impl Side {
             given: Witness::new(peers),
             accepted: Vec::new(),
             fetched: 0,
+            hand: Burst::default(),
             parts: Vec::new(),
             asked: Vec::new(),
             fetched_ending: None,
@@ -206,6 +210,7 @@ impl Side {
             Leave::Dropped | Leave::Panicked => {
                 self.diary.dropped = true;
                 self.diary.stopped = true;
+                self.connection.discard_burst(&std::mem::take(&mut self.hand));
             }
         }
         self.connection.leave(leave, now);
@@ -220,12 +225,20 @@ impl Side {
     /// The application receives no more.
     pub fn stop_delivery(&mut self) {
         self.diary.stopped = true;
+        self.connection.discard_burst(&std::mem::take(&mut self.hand));
         self.connection.stop_delivery();
     }
 
     /// The application fetches one event; what it was. Parts of a message are gathered in `parts`.
+    /// The server's driver takes messages by bursts, the client's one by one.
     pub fn fetch(&mut self) -> Option<Event> {
-        let event = self.connection.poll_event()?;
+        if self.role == Role::Server && self.hand.is_empty() {
+            self.hand = self.connection.poll_burst().unwrap_or_default();
+        }
+        let event = match self.hand.next() {
+            Some(message) => Event::Message(message),
+            None => self.connection.poll_event()?,
+        };
         match &event {
             Event::Message(_) => self.fetched += 1,
             Event::Part(part) => {
