@@ -94,9 +94,10 @@ pub enum Resend {
     /// of them whole, so that none arrives twice. Those that were handed over and did not arrive are lost.
     Unsent,
     /// Those as well that were handed over and not confirmed: none is lost, and those may arrive twice
-    /// that the old peer read without its word on it (the pong of a later ping) reaching us. Sets
-    /// [`Config::unconfirmed`](crate::Config::unconfirmed) of a [`Client`]; `send` then waits for
-    /// confirmations when half of `send_buffer` is taken up.
+    /// that the old peer read without its word on it (the pong of a later ping) reaching us: at most
+    /// what was sent since the last ping that it answered. Sets
+    /// [`Config::unconfirmed`](crate::Config::unconfirmed) of a [`Client`]; whoever connects by
+    /// [`Reconnect::new`] sets it there. What waits for confirmation then takes up `send_buffer`, too.
     Unconfirmed,
 }
 
