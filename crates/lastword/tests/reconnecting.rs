@@ -557,6 +557,71 @@ proptest! {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_a_ping_has_confirmed_is_not_sent_again() {
+    for pings in [true, false] {
+        let (came, mut coming) = mpsc::unbounded_channel();
+        let mut config = uncompressed();
+        config.unconfirmed = lastword::proto::Unconfirmed::Kept;
+        let client = Client::new("ws://in.memory/").config(config);
+        let mut feed = with_client(client, 1 << 16, move |number, stream| {
+            let came = came.clone();
+            async move {
+                let mut ws = accepted(stream).await;
+                while let Ok(Some(message)) = ws.recv().await {
+                    came.send((number, number_of(&message))).unwrap();
+                }
+            }
+        })
+        .resend(Resend::Unconfirmed);
+        let ws = feed.next().await.unwrap();
+        for number in 0..3 {
+            ws.send(message(number)).await.unwrap();
+        }
+        if pings {
+            ws.ping().await.unwrap();
+        }
+        assert!(ws.close(CloseCode::NORMAL, "").await.is_clean());
+        assert!(feed.next().await.unwrap().close(CloseCode::NORMAL, "").await.is_clean());
+        drop(feed);
+        let mut all = Vec::new();
+        while let Some(one) = coming.recv().await {
+            all.push(one);
+        }
+        let again = if pings { vec![] } else { vec![(2, 0), (2, 1), (2, 2)] };
+        assert_eq!(all, [vec![(1, 0), (1, 1), (1, 2)], again].concat());
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_sends_again_what_was_not_confirmed_keeps_it_by_itself() {
+    let (came, mut coming) = mpsc::unbounded_channel();
+    let server = Running::start(Server::new(), move |mut ws: WebSocket| {
+        let came = came.clone();
+        async move {
+            while let Some(message) = ws.recv().await? {
+                came.send(number_of(&message))?;
+            }
+            Ok(())
+        }
+    })
+    .await;
+    let client = Client::new(server.url()).config(uncompressed());
+    let mut feed = client.reconnecting().backoff(quick()).resend(Resend::Unconfirmed);
+    let ws = feed.next().await.unwrap();
+    ws.send(message(7)).await.unwrap();
+    assert_eq!(coming.recv().await, Some(7));
+    ws.abort();
+    let ws = feed.next().await.unwrap();
+    assert_eq!(coming.recv().await, Some(7));
+    ws.send_confirmed(message(8)).await.unwrap();
+    assert_eq!(coming.recv().await, Some(8));
+    ws.abort();
+    drop(feed.next().await.unwrap());
+    server.stop().await;
+    assert_eq!(coming.recv().await, None);
+}
+
 /// A hundred messages, of which a peer that does not fetch any takes about two thirds.
 async fn send_hundred(ws: &WebSocket) {
     send_hundred_of(ws, "x").await;

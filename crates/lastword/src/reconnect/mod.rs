@@ -95,7 +95,9 @@ pub enum Resend {
     Unsent,
     /// Those as well that were handed over and not confirmed: none is lost, and those may arrive twice
     /// that the old peer read without its word on it (the pong of a later ping) reaching us: at most
-    /// what was sent since the last ping that it answered. Sets
+    /// what was sent since the last ping that it answered. A closing handshake confirms nothing, since
+    /// two closes that cross look the same as an answer: whoever closes calls [`WebSocket::ping`] before,
+    /// and nothing arrives twice. Sets
     /// [`Config::unconfirmed`](crate::Config::unconfirmed) of a [`Client`]; whoever connects by
     /// [`Reconnect::new`] sets it there. What waits for confirmation then takes up `send_buffer`, too.
     Unconfirmed,
