@@ -10,7 +10,7 @@ use http::header::{HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Uri};
 use lastword_proto::handshake::client::{self, Opening};
-use lastword_proto::{Agreement, Config};
+use lastword_proto::{Agreement, Config, Unconfirmed};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
@@ -101,6 +101,12 @@ impl Client {
     #[must_use]
     pub fn tls(mut self, config: Arc<ClientConfig>) -> Self {
         self.tls = Some(config);
+        self
+    }
+
+    /// Keeps what was handed over until it is confirmed, so that it can be sent again.
+    pub(crate) fn keep_unconfirmed(mut self) -> Self {
+        self.config.unconfirmed = Unconfirmed::Kept;
         self
     }
 

@@ -29,6 +29,7 @@ mod error;
 mod opening;
 mod outbox;
 mod pump;
+mod reconnect;
 mod seed;
 mod serve;
 mod shared;
@@ -47,8 +48,10 @@ pub use lastword_proto::{
     Budget, Cause, CloseCode, CloseFrame, Config, Cut, Ending, Farewell, First, Ledger, Loss,
     Message, Role, Tally, TimeOut, Utf8Bytes, Violation,
 };
+pub use lastword_retry::{Backoff, Limit, Verdict};
 pub use opening::Opening;
 pub use outbox::{TopicConfig, WhenFull};
+pub use reconnect::{Because, Control, Reconnect, Resend, State, Stopped, connect_forever};
 pub use serve::{Bound, HandlerError, Outcome, Report, Server, accept, serve};
 /// The TLS that this crate speaks.
 pub use tokio_rustls::rustls;
@@ -67,3 +70,8 @@ pub fn model(
     let shared = shared::Shared::new(transport, agreement, addresses, config, shared::Keeper::Pump);
     (WebSocket::new(std::sync::Arc::clone(&shared)), pump::Pump::new(shared))
 }
+
+/// The guide, so that its code is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/client.md")]
+struct ClientGuide;

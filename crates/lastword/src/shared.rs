@@ -341,6 +341,33 @@ impl Shared {
         self.rearm(inner);
     }
 
+    /// Asks the core for something that does not wait, and writes what comes of it.
+    pub(crate) fn request<T>(&self, ask: impl FnOnce(&mut Inner) -> T) -> T {
+        let mut inner = self.lock();
+        let answer = ask(&mut inner);
+        self.after_request(&mut inner, Writing::Now);
+        answer
+    }
+
+    /// Waits until `look` finds what it looks for.
+    pub(crate) async fn wait<T>(&self, mut look: impl FnMut(&mut Inner) -> Option<T>) -> T {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            // Whatever changes from here on is noticed, also between looking and waiting.
+            changed.as_mut().enable();
+            if let Some(found) = look(&mut self.lock()) {
+                return found;
+            }
+            changed.await;
+        }
+    }
+
+    /// Waits for the end. Whoever does is no handle: it does not keep the connection open.
+    pub(crate) async fn ended(&self) -> Arc<Ending> {
+        self.wait(|inner| inner.connection.ending().map(Arc::clone)).await
+    }
+
     /// Wakes the pump if it sleeps past the next deadline.
     fn rearm(&self, inner: &Inner) {
         let due = inner.connection.poll_timeout();

@@ -3,6 +3,7 @@
 //! They ask the core, and wait. No future here holds protocol state across an await: dropping one
 //! at any point loses nothing and tears no frame.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -211,6 +212,24 @@ impl WebSocket {
     pub fn opening(&self) -> &Opening {
         self.sender.opening()
     }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        self.sender.shared()
+    }
+
+    /// Sends messages of an earlier connection ahead of all others, whether or not there is room; leaves
+    /// those that are not accepted.
+    pub(crate) fn resend(&self, messages: &mut VecDeque<Message>) {
+        self.shared().request(|inner| {
+            while let Some(message) = messages.pop_front() {
+                // How they were compressed is not known any more, and some must not be.
+                if let Err(refused) = inner.connection.send(message, Compression::Never) {
+                    messages.push_front(refused.into_message());
+                    break;
+                }
+            }
+        });
+    }
 }
 
 impl Sender {
@@ -275,17 +294,18 @@ impl Sender {
     /// # Cancel safety
     /// Nothing is lost.
     pub async fn flush(&self) -> Result<(), Ended> {
-        self.wait(|inner| {
-            if let Some(ending) = inner.connection.ending() {
-                let all_left = ending.ledger.unsent.messages == 0;
-                return Some(if all_left { Ok(()) } else { Err(Ended(Arc::clone(ending))) });
-            }
-            inner.write();
-            // Whoever writes the last byte tells those who wait for room.
-            inner.crowded = true;
-            (inner.connection.waiting() == 0).then_some(Ok(()))
-        })
-        .await
+        self.shared()
+            .wait(|inner| {
+                if let Some(ending) = inner.connection.ending() {
+                    let all_left = ending.ledger.unsent.messages == 0;
+                    return Some(if all_left { Ok(()) } else { Err(Ended(Arc::clone(ending))) });
+                }
+                inner.write();
+                // Whoever writes the last byte tells those who wait for room.
+                inner.crowded = true;
+                (inner.connection.waiting() == 0).then_some(Ok(()))
+            })
+            .await
     }
 
     /// Pings the peer; see [`WebSocket::ping`].
@@ -323,16 +343,17 @@ impl Sender {
     /// Begins to close, without waiting; [`ended`](Self::ended) waits. The first close stands.
     pub fn close(&self, code: CloseCode, reason: impl Into<String>) {
         let frame = CloseFrame::truncated(code, reason.into());
-        self.request(|inner| inner.connection.close(Some(frame), now()));
+        self.shared().request(|inner| inner.connection.close(Some(frame), now()));
     }
 
     /// Ends the connection at once, without a word: the transport is reset.
     pub fn abort(&self) -> Arc<Ending> {
-        self.request(|inner| {
-            inner.connection.abort(now());
-            inner.connection.ending().map(Arc::clone)
-        })
-        .unwrap_or_else(|| unreachable!("an abort ends a connection in every state"))
+        self.shared()
+            .request(|inner| {
+                inner.connection.abort(now());
+                inner.connection.ending().map(Arc::clone)
+            })
+            .unwrap_or_else(|| unreachable!("an abort ends a connection in every state"))
     }
 
     /// Waits for the end; see [`WebSocket::ended`].
@@ -340,7 +361,7 @@ impl Sender {
     /// # Cancel safety
     /// Nothing is lost.
     pub async fn ended(&self) -> Arc<Ending> {
-        self.wait(|inner| inner.connection.ending().map(Arc::clone)).await
+        self.shared().ended().await
     }
 
     /// After the end: the messages that did not leave; see [`WebSocket::take_unsent`].
@@ -385,14 +406,15 @@ impl Sender {
     #[cold]
     async fn send_when_room(&self, message: Message) -> Result<(), SendError> {
         let mut message = Some(message);
-        self.wait(|inner| {
-            if inner.connection.is_open() && !self.shared().makes_room(inner) {
-                inner.crowded = true;
-                return None;
-            }
-            Some(self.accept(inner, message.take()?))
-        })
-        .await
+        self.shared()
+            .wait(|inner| {
+                if inner.connection.is_open() && !self.shared().makes_room(inner) {
+                    inner.crowded = true;
+                    return None;
+                }
+                Some(self.accept(inner, message.take()?))
+            })
+            .await
     }
 
     fn accept(&self, inner: &mut Inner, message: Message) -> Result<(), SendError> {
@@ -411,35 +433,14 @@ impl Sender {
 
     /// Waits for the answer to a ping; `None` stands for one that was not accepted any more.
     async fn answered(&self, ping: Option<PingId>) -> Result<Duration, Ended> {
-        self.wait(|inner| {
-            if let Some(round_trip) = ping.and_then(|ping| inner.connection.answered(ping)) {
-                return Some(Ok(round_trip));
-            }
-            inner.connection.ending().map(|ending| Err(Ended(Arc::clone(ending))))
-        })
-        .await
-    }
-
-    /// Asks the core for something that does not wait, and writes what comes of it.
-    fn request<T>(&self, ask: impl FnOnce(&mut Inner) -> T) -> T {
-        let mut inner = self.shared().lock();
-        let answer = ask(&mut inner);
-        self.shared().after_request(&mut inner, Writing::Now);
-        answer
-    }
-
-    /// Waits until `look` finds what it looks for.
-    async fn wait<T>(&self, mut look: impl FnMut(&mut Inner) -> Option<T>) -> T {
-        loop {
-            let changed = self.shared().changed.notified();
-            tokio::pin!(changed);
-            // Whatever changes from here on is noticed, also between looking and waiting.
-            changed.as_mut().enable();
-            if let Some(found) = look(&mut self.shared().lock()) {
-                return found;
-            }
-            changed.await;
-        }
+        self.shared()
+            .wait(|inner| {
+                if let Some(round_trip) = ping.and_then(|ping| inner.connection.answered(ping)) {
+                    return Some(Ok(round_trip));
+                }
+                inner.connection.ending().map(|ending| Err(Ended(Arc::clone(ending))))
+            })
+            .await
     }
 }
 
