@@ -32,11 +32,11 @@ SIM = [
     ["lib", "main"],
 ]
 DRIVER = [
-    ["seed", "sync", "tls", "transport", "error"],
+    ["seed", "sync", "tls", "transport", "error", "guide"],
     ["opening", "outbox"],
     ["shared"],
     ["pump", "websocket"],
-    ["connect", "serve", "broadcast"],
+    ["connect", "serve", "broadcast", "streams", "watch"],
     ["lib"],
 ]
 CRATES = [
@@ -44,6 +44,9 @@ CRATES = [
     "lastword-proto",
     "lastword-sim",
     "lastword",
+    "lastword-metrics",
+    "lastword-hyper",
+    "lastword-axum",
     "lastword-faults",
     "lastword-cli",
 ]

@@ -26,20 +26,23 @@
 mod broadcast;
 mod connect;
 mod error;
+pub mod guide;
 mod opening;
 mod outbox;
 mod pump;
 mod seed;
 mod serve;
 mod shared;
+mod streams;
 mod sync;
 mod tls;
 mod transport;
+mod watch;
 mod websocket;
 
 pub use broadcast::{Counters, Reach, Subscription, Topic, broadcast};
 pub use connect::{Client, connect};
-pub use error::{AcceptError, ConnectError, Ended, Phase, SendError};
+pub use error::{AcceptError, ConnectError, Ended, Phase, SendError, StreamError};
 /// The protocol without I/O, that all of this stands on.
 pub use lastword_proto as proto;
 pub use lastword_proto::handshake::server::{Origins, Refusal, Subprotocols};
@@ -49,9 +52,13 @@ pub use lastword_proto::{
 };
 pub use opening::Opening;
 pub use outbox::{TopicConfig, WhenFull};
-pub use serve::{Bound, HandlerError, Outcome, Report, Server, accept, serve};
+pub use serve::{
+    Bound, Carrier, Farewells, HandlerError, Outcome, Pending, Report, Server, Upgrades, accept,
+    serve,
+};
 /// The TLS that this crate speaks.
 pub use tokio_rustls::rustls;
+pub use watch::Watch;
 pub use websocket::{Batch, Receiver, Sender, WebSocket};
 
 /// A connection without a runtime, for a model checker: the handle, and the pump to be run beside it.
