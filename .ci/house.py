@@ -37,11 +37,11 @@ RETRY = [
     ["lib"],
 ]
 DRIVER = [
-    ["seed", "sync", "tls", "transport", "error"],
+    ["seed", "sync", "tls", "transport", "error", "guide"],
     ["opening", "outbox"],
     ["shared"],
     ["pump", "websocket"],
-    ["connect", "serve", "broadcast"],
+    ["connect", "serve", "broadcast", "streams", "watch"],
     ["reconnect"],
     ["lib"],
 ]
@@ -51,6 +51,9 @@ CRATES = [
     "lastword-retry",
     "lastword-sim",
     "lastword",
+    "lastword-metrics",
+    "lastword-hyper",
+    "lastword-axum",
     "lastword-faults",
     "lastword-cli",
 ]

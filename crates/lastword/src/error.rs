@@ -50,6 +50,18 @@ impl SendError {
     }
 }
 
+/// What a connection fails with as a `Stream` and a `Sink`, which know one error.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StreamError {
+    /// The connection is over, and did not end cleanly.
+    #[error(transparent)]
+    Ended(#[from] Ended),
+    /// A message was not accepted for sending; it comes back.
+    #[error(transparent)]
+    NotSent(#[from] SendError),
+}
+
 /// Why a client got no connection.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -26,6 +26,7 @@
 mod broadcast;
 mod connect;
 mod error;
+pub mod guide;
 mod opening;
 mod outbox;
 mod pump;
@@ -33,14 +34,16 @@ mod reconnect;
 mod seed;
 mod serve;
 mod shared;
+mod streams;
 mod sync;
 mod tls;
 mod transport;
+mod watch;
 mod websocket;
 
 pub use broadcast::{Counters, Reach, Subscription, Topic, broadcast};
 pub use connect::{Client, connect};
-pub use error::{AcceptError, ConnectError, Ended, Phase, SendError};
+pub use error::{AcceptError, ConnectError, Ended, Phase, SendError, StreamError};
 /// The protocol without I/O, that all of this stands on.
 pub use lastword_proto as proto;
 pub use lastword_proto::handshake::server::{Origins, Refusal, Subprotocols};
@@ -52,9 +55,13 @@ pub use lastword_retry::{Backoff, Limit, Verdict};
 pub use opening::Opening;
 pub use outbox::{TopicConfig, WhenFull};
 pub use reconnect::{Because, Control, Reconnect, Resend, State, Stopped, connect_forever};
-pub use serve::{Bound, HandlerError, Outcome, Report, Server, accept, serve};
+pub use serve::{
+    Bound, Carrier, Farewells, HandlerError, Outcome, Pending, Report, Server, Upgrades, accept,
+    serve,
+};
 /// The TLS that this crate speaks.
 pub use tokio_rustls::rustls;
+pub use watch::Watch;
 pub use websocket::{Batch, Receiver, Sender, WebSocket};
 
 /// A connection without a runtime, for a model checker: the handle, and the pump to be run beside it.

@@ -39,6 +39,8 @@ pub(crate) struct Shared {
     /// ended), or the pump.
     pub(crate) keeper: Keeper,
     pub(crate) abandoned: AtomicBool,
+    /// Whether the receiver has told the end as a `Stream`. It stands here, where it takes up nothing.
+    pub(crate) told: AtomicBool,
     pub(crate) opening: Opening,
     /// `None` where nobody listens to it.
     span: Option<Box<tracing::Span>>,
@@ -200,6 +202,7 @@ impl Shared {
             holding: AtomicBool::new(false),
             keeper,
             abandoned: AtomicBool::new(false),
+            told: AtomicBool::new(false),
             opening: Opening::new(agreement, addresses),
             span: (!span.is_disabled()).then(|| Box::new(span)),
         })
@@ -211,6 +214,11 @@ impl Shared {
         let mut inner = self.inner.lock();
         inner.at_rest = false;
         inner
+    }
+
+    /// For whoever changes nothing.
+    pub(crate) fn look(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock()
     }
 
     /// Whether the last handle has gone away since this was last asked.

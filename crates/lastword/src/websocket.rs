@@ -50,14 +50,16 @@ use crate::sync::atomic::Ordering;
 /// ```
 #[derive(Debug)]
 pub struct WebSocket {
-    sender: Sender,
-    receiver: Receiver,
+    pub(crate) sender: Sender,
+    pub(crate) receiver: Receiver,
 }
 
 /// The sending half of a connection. Clones send on the same connection.
 #[derive(Clone, Debug)]
 pub struct Sender {
     alive: Arc<Alive>,
+    /// What it waits for as a `Sink`, if it does.
+    pub(crate) as_sink: Wait,
 }
 
 /// The receiving half of a connection. Dropping it does not close the connection: what comes is
@@ -69,6 +71,26 @@ pub struct Receiver {
     burst: Burst,
 }
 
+/// What a sender waits for as a `Sink`, which keeps no future of the caller's. A clone waits for
+/// nothing.
+#[derive(Default)]
+pub(crate) struct Wait(pub(crate) Option<Box<Waiting>>);
+
+pub(crate) struct Waiting {
+    pub(crate) aim: Aim,
+    /// In a mutex that nobody locks, so that others may look at the sender meanwhile.
+    pub(crate) future: std::sync::Mutex<Reaching>,
+}
+
+pub(crate) type Reaching = Pin<Box<dyn Future<Output = Result<(), Ended>> + Send>>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Aim {
+    Room,
+    Flushed,
+    Closed,
+}
+
 /// Shared by the handles of a connection; the last one to go takes it along.
 struct Alive(Arc<Shared>);
 
@@ -76,7 +98,7 @@ impl WebSocket {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         let alive = Arc::new(Alive(shared));
         let receiver = Receiver { alive: Arc::clone(&alive), burst: Burst::default() };
-        Self { sender: Sender { alive }, receiver }
+        Self { sender: Sender { alive, as_sink: Wait::default() }, receiver }
     }
 
     /// The next message; `None` when the connection has ended cleanly.
@@ -396,11 +418,24 @@ impl Sender {
     #[inline(never)]
     fn offer(&self, message: Message) -> Result<(), SendError> {
         let mut inner = self.shared().lock();
-        if inner.connection.is_open() && !self.shared().makes_room(&mut inner) {
-            inner.crowded = true;
+        if !self.is_ready(&mut inner) {
             return Err(SendError::Full(message));
         }
         self.accept(&mut inner, message)
+    }
+
+    /// Takes a message for which there was room when that was asked for: it may overshoot the buffer,
+    /// if another sender was faster.
+    pub(crate) fn accept_now(&self, message: Message) -> Result<(), SendError> {
+        self.accept(&mut self.shared().lock(), message)
+    }
+
+    /// Whether a message would be taken, or refused once and for all; if neither, we hear of it when
+    /// there is room.
+    pub(crate) fn is_ready(&self, inner: &mut Inner) -> bool {
+        let ready = !inner.connection.is_open() || self.shared().makes_room(inner);
+        inner.crowded |= !ready;
+        ready
     }
 
     #[cold]
@@ -408,8 +443,7 @@ impl Sender {
         let mut message = Some(message);
         self.shared()
             .wait(|inner| {
-                if inner.connection.is_open() && !self.shared().makes_room(inner) {
-                    inner.crowded = true;
+                if !self.is_ready(inner) {
                     return None;
                 }
                 Some(self.accept(inner, message.take()?))
@@ -525,6 +559,21 @@ impl Receiver {
         &self.alive.0.opening
     }
 
+    /// The next message, or the end, which is told once.
+    pub(crate) fn poll_item(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Message, Ended>>> {
+        if self.alive.0.told.load(Ordering::Relaxed) {
+            return Poll::Ready(None);
+        }
+        let next = std::task::ready!(self.poll_message(cx));
+        if !matches!(next, Ok(Some(_))) {
+            self.alive.0.told.store(true, Ordering::Relaxed);
+        }
+        Poll::Ready(next.transpose())
+    }
+
     #[inline(always)]
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Ended>> {
         let Self { alive, burst } = self;
@@ -555,6 +604,18 @@ impl Drop for Alive {
     fn drop(&mut self) {
         self.0.abandoned.store(true, Ordering::Release);
         self.0.wakes.wake_pump();
+    }
+}
+
+impl Clone for Wait {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl std::fmt::Debug for Wait {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.as_ref().map(|waiting| waiting.aim).fmt(f)
     }
 }
 

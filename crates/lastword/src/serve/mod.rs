@@ -6,13 +6,15 @@
 //!
 //! Here stand the options and the doors; a [`house`] attends to one listener, [`worker`] is a thread
 //! that has one, [`admission`] leads a stream to a connection, [`served`] runs it with its handler,
-//! and [`guests`] knows who is here.
+//! and [`guests`] knows who is here. [`upgrades`] is for those who come through an HTTP server of
+//! somebody else.
 
 mod admission;
 mod guests;
 mod house;
 mod listener;
 mod served;
+mod upgrades;
 mod worker;
 
 use std::future::Future;
@@ -32,6 +34,7 @@ use tokio_rustls::rustls::ServerConfig;
 use self::admission::{Admission, Doors};
 use self::house::House;
 use self::listener::{Listener, listen, listen_together};
+pub use self::upgrades::{Carrier, Farewells, Pending, Upgrades};
 use self::worker::Worker;
 use crate::error::AcceptError;
 use crate::pump::Pump;
@@ -203,6 +206,13 @@ impl Server {
     pub const fn threads(mut self, threads: NonZeroUsize) -> Self {
         self.threads = Some(threads);
         self
+    }
+
+    /// For connections that come through an HTTP server of somebody else: hyper, axum, any. Takes the
+    /// settings, subprotocols and origins along; TLS, threads and the observer of
+    /// [`observe`](Self::observe) are for what this server accepts itself.
+    pub fn upgrades(self) -> Upgrades {
+        Upgrades::new(self.config, self.options)
     }
 
     /// Listens; starts its threads, if it has some of its own.
