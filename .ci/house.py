@@ -32,8 +32,9 @@ SIM = [
     ["lib", "main"],
 ]
 DRIVER = [
-    ["seed", "sync", "tls", "transport", "error"],
-    ["opening", "outbox"],
+    ["seed", "sync", "tls", "error"],
+    ["transport", "outbox"],
+    ["opening"],
     ["shared"],
     ["pump", "websocket"],
     ["connect", "serve", "broadcast"],

@@ -31,7 +31,7 @@ pub struct Config {
     /// Bytes of received messages, with their overhead, that may wait for the application; 64 KiB.
     /// Above it reading pauses (backpressure). One read, or one message, may overshoot it.
     pub receive_buffer: usize,
-    /// Bytes that may wait to be sent; 64 KiB. Above it `send` waits. One message may overshoot it.
+    /// Bytes that may wait to be sent, with their overhead; 64 KiB. Above it `send` waits. One message may overshoot it.
     pub send_buffer: usize,
     /// What the messages of many connections may take up together in memory; none by default, since
     /// only the application knows its machine. Give all connections of a server (they share their

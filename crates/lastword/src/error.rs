@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lastword_proto::handshake::{client, server};
-use lastword_proto::{Ending, Message};
+use lastword_proto::{ControlRefused, Ending, Message};
 
 /// The connection is over, and did not end cleanly. Holds the [`Ending`] that tells how.
 #[derive(Clone)]
@@ -33,6 +33,14 @@ pub enum SendError {
     /// `try_send` only: `Config::send_buffer` is full.
     #[error("not sent: the send buffer is full (send_buffer)")]
     Full(Message),
+    /// `send_timeout` only: there was no room within the time that it was given.
+    #[error("not sent: no room in the send buffer (send_buffer) within {limit:?}")]
+    TimedOut {
+        /// How long was waited.
+        limit: Duration,
+        /// The message.
+        message: Message,
+    },
     /// The connection is closing: nothing may follow a close frame.
     #[error("not sent: the connection is closing")]
     Closing(Message),
@@ -45,9 +53,39 @@ impl SendError {
     /// The message that was not sent.
     pub fn into_message(self) -> Message {
         match self {
-            Self::Full(message) | Self::Closing(message) | Self::Ended(_, message) => message,
+            Self::Full(message)
+            | Self::Closing(message)
+            | Self::TimedOut { message, .. }
+            | Self::Ended(_, message) => message,
         }
     }
+}
+
+/// Why `recv_timeout` gave no message.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReceiveError {
+    /// None came within the time that it was given. The connection goes on.
+    #[error("no message within {limit:?}")]
+    TimedOut {
+        /// How long was waited.
+        limit: Duration,
+    },
+    /// The connection is over, and did not end cleanly.
+    #[error(transparent)]
+    Ended(#[from] Ended),
+}
+
+/// Why a ping was not sent, or not answered.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PingError {
+    /// It was not accepted.
+    #[error(transparent)]
+    Refused(#[from] ControlRefused),
+    /// The connection ended before the answer.
+    #[error("not answered: {0}")]
+    Ended(Ended),
 }
 
 /// Why a client got no connection.

@@ -39,17 +39,18 @@ mod websocket;
 
 pub use broadcast::{Counters, Reach, Subscription, Topic, broadcast};
 pub use connect::{Client, connect};
-pub use error::{AcceptError, ConnectError, Ended, Phase, SendError};
+pub use error::{AcceptError, ConnectError, Ended, Phase, PingError, ReceiveError, SendError};
 /// The protocol without I/O, that all of this stands on.
 pub use lastword_proto as proto;
 pub use lastword_proto::handshake::server::{Origins, Refusal, Subprotocols};
 pub use lastword_proto::{
-    Budget, Cause, CloseCode, CloseFrame, Config, Cut, Ending, Farewell, First, Ledger, Loss,
-    Message, Role, Tally, TimeOut, Utf8Bytes, Violation,
+    Budget, Cause, CloseCode, CloseFrame, Compression, Config, ControlRefused, Cut, Ending,
+    Farewell, First, Ledger, Loss, Message, Role, Tally, TimeOut, Utf8Bytes, Violation,
 };
-pub use opening::Opening;
+pub use opening::{ConnectionId, Opening};
 pub use outbox::{TopicConfig, WhenFull};
 pub use serve::{Bound, HandlerError, Outcome, Report, Server, accept, serve};
+pub use tls::TlsDetails;
 /// The TLS that this crate speaks.
 pub use tokio_rustls::rustls;
 pub use websocket::{Batch, Receiver, Sender, WebSocket};

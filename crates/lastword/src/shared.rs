@@ -23,6 +23,7 @@ use crate::opening::Opening;
 use crate::outbox::{Outbox, Slot};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, MutexGuard, thread_local};
+use crate::tls::TlsDetails;
 use crate::transport::{Addresses, Buffers, Transport};
 
 pub(crate) struct Shared {
@@ -174,9 +175,11 @@ impl Shared {
         let wakes = Arc::new(Wakes::default());
         let waker = Waker::from(Arc::clone(&wakes));
         let buffers = transport.buffers();
+        let opening = Opening::new(agreement, addresses);
         let span = tracing::info_span!(
             "websocket",
-            role = ?agreement.role,
+            id = %opening.id,
+            role = ?opening.role,
             peer = addresses.peer.map(tracing::field::display),
         );
         Arc::new(Self {
@@ -200,7 +203,7 @@ impl Shared {
             holding: AtomicBool::new(false),
             keeper,
             abandoned: AtomicBool::new(false),
-            opening: Opening::new(agreement, addresses),
+            opening,
             span: (!span.is_disabled()).then(|| Box::new(span)),
         })
     }
@@ -435,6 +438,10 @@ enum Progress {
 }
 
 impl Inner {
+    pub(crate) fn tls(&self) -> Option<TlsDetails> {
+        self.transport.as_ref()?.tls()
+    }
+
     /// Hands the core what topics keep for it, and writes, as long as there is room.
     #[cold]
     fn refill(&mut self) {

@@ -9,12 +9,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use lastword_proto::{Burst, CloseCode, CloseFrame, Compression, Ending, Ledger, Message, PingId};
+use lastword_proto::{
+    Burst, CloseCode, CloseFrame, Compression, ControlRefused, Ending, Ledger, Message, PingId,
+};
 
-use crate::error::{Ended, SendError};
+use crate::error::{Ended, PingError, ReceiveError, SendError};
 use crate::opening::Opening;
 use crate::shared::{Inner, Shared, Writing, now};
 use crate::sync::atomic::Ordering;
+use crate::tls::TlsDetails;
 
 /// A WebSocket connection.
 ///
@@ -92,6 +95,19 @@ impl WebSocket {
         self.receiver.recv()
     }
 
+    /// The next message, if it comes within `limit`; with a limit of zero, if it is there. `None`
+    /// when the connection has ended cleanly.
+    ///
+    /// # Errors
+    /// [`ReceiveError::TimedOut`] when none came: the connection goes on.
+    /// [`ReceiveError::Ended`] when it has ended otherwise than cleanly.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost: a message is taken only in the moment in which it is returned.
+    pub async fn recv_timeout(&mut self, limit: Duration) -> Result<Option<Message>, ReceiveError> {
+        self.receiver.recv_timeout(limit).await
+    }
+
     /// Sends a message: waits for room in the send buffer, and writes as soon as that is useful.
     /// While received messages are being worked off, answers are written together, before the next
     /// wait at the latest.
@@ -107,6 +123,41 @@ impl WebSocket {
         message: impl Into<Message>,
     ) -> impl Future<Output = Result<(), SendError>> + Send {
         self.sender.send(message)
+    }
+
+    /// Sends a message as [`send`](Self::send) does, and says whether it may be compressed:
+    /// [`Compression::Never`] for what would not shrink, or where a secret stands beside what an
+    /// attacker chose; [`Compression::Always`] whatever its size. Where permessage-deflate was not
+    /// agreed on, nothing is.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    /// Nothing is lost: the message is either not accepted or wholly queued.
+    pub async fn send_with(
+        &self,
+        message: impl Into<Message>,
+        compression: Compression,
+    ) -> Result<(), SendError> {
+        self.sender.send_with(message, compression).await
+    }
+
+    /// Sends a message as [`send`](Self::send) does, but waits no longer than `limit` for room in
+    /// the send buffer; with a limit of zero it is sent if there is room now.
+    ///
+    /// # Errors
+    /// [`SendError::TimedOut`], with the message, which is then not sent; else as
+    /// [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    /// Nothing is lost: the message is either not accepted or wholly queued.
+    pub async fn send_timeout(
+        &self,
+        message: impl Into<Message>,
+        limit: Duration,
+    ) -> Result<(), SendError> {
+        self.sender.send_timeout(message, limit).await
     }
 
     /// Sends a message if there is room for it.
@@ -154,6 +205,30 @@ impl WebSocket {
     /// Nothing is lost; the ping may be sent all the same.
     pub async fn ping(&self) -> Result<Duration, Ended> {
         self.sender.ping().await
+    }
+
+    /// Pings the peer with data of your own, of up to 125 bytes: how long the answer took. An
+    /// answer to a later ping answers this one, too.
+    ///
+    /// # Errors
+    /// [`PingError::Refused`]: the data is too long, a ping with the same data waits for its
+    /// answer, or too many wait to be written. [`PingError::Ended`] if the connection ends before
+    /// the answer.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost; the ping may be sent all the same.
+    pub async fn ping_with(&self, data: impl AsRef<[u8]> + Send) -> Result<Duration, PingError> {
+        self.sender.ping_with(data).await
+    }
+
+    /// Sends a pong that nobody asked for, with up to 125 bytes of data: a heartbeat in one
+    /// direction (RFC 6455 section 5.5.3). Never waits.
+    ///
+    /// # Errors
+    /// [`ControlRefused`]: the connection is closing, the data is too long, or too many wait to be
+    /// written.
+    pub fn pong(&self, data: impl AsRef<[u8]>) -> Result<(), ControlRefused> {
+        self.sender.pong(data)
     }
 
     /// The last round-trip time of a ping, the keepalive's included.
@@ -211,6 +286,12 @@ impl WebSocket {
     pub fn opening(&self) -> &Opening {
         self.sender.opening()
     }
+
+    /// What TLS came to, while the connection is open; `None` without TLS, over a stream of the
+    /// caller's own that is encrypted already, and when the transport is gone.
+    pub fn tls(&self) -> Option<TlsDetails> {
+        self.sender.tls()
+    }
 }
 
 impl Sender {
@@ -227,6 +308,44 @@ impl Sender {
         message: impl Into<Message>,
     ) -> impl Future<Output = Result<(), SendError>> + Send {
         Sending { sender: self, step: Step::Offer(message.into()) }
+    }
+
+    /// Sends a message, compressed or not; see [`WebSocket::send_with`].
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    /// Nothing is lost: the message is either not accepted or wholly queued.
+    pub async fn send_with(
+        &self,
+        message: impl Into<Message>,
+        compression: Compression,
+    ) -> Result<(), SendError> {
+        self.send_when_room(message.into(), compression).await
+    }
+
+    /// Sends a message if there is room within `limit`; see [`WebSocket::send_timeout`].
+    ///
+    /// # Errors
+    /// [`SendError::TimedOut`], with the message, which is then not sent; else as
+    /// [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    /// Nothing is lost: the message is either not accepted or wholly queued.
+    pub async fn send_timeout(
+        &self,
+        message: impl Into<Message>,
+        limit: Duration,
+    ) -> Result<(), SendError> {
+        let mut message = Some(message.into());
+        let sending = self.accept_when_room(&mut message, Compression::Auto);
+        let sent = tokio::time::timeout(limit, sending).await;
+        match (sent, message) {
+            (Ok(result), _) => result,
+            (Err(_), Some(message)) => Err(SendError::TimedOut { limit, message }),
+            (Err(_), None) => unreachable!("what takes the message is done with it"),
+        }
     }
 
     /// Sends a message if there is room for it; see [`WebSocket::try_send`].
@@ -305,6 +424,29 @@ impl Sender {
         self.answered(ping).await
     }
 
+    /// Pings the peer with data of your own; see [`WebSocket::ping_with`].
+    ///
+    /// # Errors
+    /// [`PingError::Refused`]: the data is too long, a ping with the same data waits for its
+    /// answer, or too many wait to be written. [`PingError::Ended`] if the connection ends before
+    /// the answer.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost; the ping may be sent all the same.
+    pub async fn ping_with(&self, data: impl AsRef<[u8]> + Send) -> Result<Duration, PingError> {
+        let ping = self.request(|inner| inner.connection.ping_with(data.as_ref()))?;
+        self.answered(Some(ping)).await.map_err(PingError::Ended)
+    }
+
+    /// Sends a pong that nobody asked for; see [`WebSocket::pong`].
+    ///
+    /// # Errors
+    /// [`ControlRefused`]: the connection is closing, the data is too long, or too many wait to be
+    /// written.
+    pub fn pong(&self, data: impl AsRef<[u8]>) -> Result<(), ControlRefused> {
+        self.request(|inner| inner.connection.pong(data.as_ref()))
+    }
+
     /// The last round-trip time of a ping, the keepalive's included.
     pub fn latency(&self) -> Option<Duration> {
         self.shared().lock().connection.latency()
@@ -353,6 +495,12 @@ impl Sender {
         &self.shared().opening
     }
 
+    /// What TLS came to, while the connection is open; `None` without TLS, over a stream of the
+    /// caller's own that is encrypted already, and when the transport is gone.
+    pub fn tls(&self) -> Option<TlsDetails> {
+        self.shared().lock().tls()
+    }
+
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.alive.0
     }
@@ -379,24 +527,41 @@ impl Sender {
             inner.crowded = true;
             return Err(SendError::Full(message));
         }
-        self.accept(&mut inner, message)
+        self.accept(&mut inner, message, Compression::Auto)
     }
 
     #[cold]
-    async fn send_when_room(&self, message: Message) -> Result<(), SendError> {
-        let mut message = Some(message);
+    async fn send_when_room(
+        &self,
+        message: Message,
+        compression: Compression,
+    ) -> Result<(), SendError> {
+        self.accept_when_room(&mut Some(message), compression).await
+    }
+
+    /// Takes the message in the moment in which it is accepted or refused.
+    async fn accept_when_room(
+        &self,
+        message: &mut Option<Message>,
+        compression: Compression,
+    ) -> Result<(), SendError> {
         self.wait(|inner| {
             if inner.connection.is_open() && !self.shared().makes_room(inner) {
                 inner.crowded = true;
                 return None;
             }
-            Some(self.accept(inner, message.take()?))
+            Some(self.accept(inner, message.take()?, compression))
         })
         .await
     }
 
-    fn accept(&self, inner: &mut Inner, message: Message) -> Result<(), SendError> {
-        match inner.connection.send(message, Compression::Auto) {
+    fn accept(
+        &self,
+        inner: &mut Inner,
+        message: Message,
+        compression: Compression,
+    ) -> Result<(), SendError> {
+        match inner.connection.send(message, compression) {
             Ok(()) => {
                 let writing = self.shared().writing(inner);
                 self.shared().after_request(inner, writing);
@@ -490,7 +655,9 @@ impl Sending<'_> {
     fn poll_in_turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         let mut waiting = match std::mem::replace(&mut self.step, Step::Done) {
             Step::Offer(message) => match self.sender.offer(message) {
-                Err(SendError::Full(message)) => Box::pin(self.sender.send_when_room(message)),
+                Err(SendError::Full(message)) => {
+                    Box::pin(self.sender.send_when_room(message, Compression::Auto))
+                }
                 result => return Poll::Ready(result),
             },
             Step::Wait(waiting) => waiting,
@@ -517,6 +684,21 @@ impl Receiver {
         &mut self,
     ) -> impl Future<Output = Result<Option<Message>, Ended>> + Send + use<'_> {
         Receiving(self)
+    }
+
+    /// The next message, if it comes within `limit`; see [`WebSocket::recv_timeout`].
+    ///
+    /// # Errors
+    /// [`ReceiveError::TimedOut`] when none came: the connection goes on.
+    /// [`ReceiveError::Ended`] when it has ended otherwise than cleanly.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost: a message is taken only in the moment in which it is returned.
+    pub async fn recv_timeout(&mut self, limit: Duration) -> Result<Option<Message>, ReceiveError> {
+        match tokio::time::timeout(limit, self.recv()).await {
+            Ok(received) => Ok(received?),
+            Err(_) => Err(ReceiveError::TimedOut { limit }),
+        }
     }
 
     /// What both sides said in the opening.
