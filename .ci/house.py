@@ -37,6 +37,7 @@ DRIVER = [
     ["opening"],
     ["shared"],
     ["pump", "websocket"],
+    ["parts"],
     ["connect", "serve", "broadcast"],
     ["lib"],
 ]

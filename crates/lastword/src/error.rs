@@ -41,6 +41,13 @@ pub enum SendError {
         /// The message.
         message: Message,
     },
+    /// `try_send` only: a message is being sent by parts, which no other may interrupt
+    /// (RFC 6455 section 5.4).
+    #[error("not sent: another message is being sent by parts")]
+    Streaming(Message),
+    /// A [`MessageWriter`](crate::MessageWriter) only: the part is of another kind than its message.
+    #[error("not sent: the part is of another kind than its message")]
+    KindChanged(Message),
     /// The connection is closing: nothing may follow a close frame.
     #[error("not sent: the connection is closing")]
     Closing(Message),
@@ -54,6 +61,8 @@ impl SendError {
     pub fn into_message(self) -> Message {
         match self {
             Self::Full(message)
+            | Self::Streaming(message)
+            | Self::KindChanged(message)
             | Self::Closing(message)
             | Self::TimedOut { message, .. }
             | Self::Ended(_, message) => message,

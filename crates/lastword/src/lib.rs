@@ -28,6 +28,7 @@ mod connect;
 mod error;
 mod opening;
 mod outbox;
+mod parts;
 mod pump;
 mod seed;
 mod serve;
@@ -45,10 +46,11 @@ pub use lastword_proto as proto;
 pub use lastword_proto::handshake::server::{Origins, Refusal, Subprotocols};
 pub use lastword_proto::{
     Budget, Cause, CloseCode, CloseFrame, Compression, Config, ControlRefused, Cut, Ending,
-    Farewell, First, Ledger, Loss, Message, Role, Tally, TimeOut, Utf8Bytes, Violation,
+    Farewell, First, Kind, Ledger, Loss, Message, Role, Tally, TimeOut, Utf8Bytes, Violation,
 };
 pub use opening::{ConnectionId, Opening};
 pub use outbox::{TopicConfig, WhenFull};
+pub use parts::{MessageReader, MessageWriter};
 pub use serve::{Bound, HandlerError, Outcome, Report, Server, accept, serve};
 pub use tls::TlsDetails;
 /// The TLS that this crate speaks.

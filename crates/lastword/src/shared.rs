@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use lastword_proto::{
     Agreement, Burst, Config, Connection, Delivery, Ending, Event, Message, Operation, OurSide,
-    Transmit, TransportError,
+    Part, Transmit, TransportError,
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
@@ -66,6 +66,8 @@ pub(crate) struct Inner {
     at_rest: bool,
     /// Whether a sender found no room.
     pub(crate) crowded: bool,
+    /// Whether a sender waits for the end of a message that is sent by parts.
+    pub(crate) queued: bool,
     /// What topics keep for it while it is behind.
     pub(crate) outbox: Slot,
     /// While a batch is open, sends do not write.
@@ -192,6 +194,7 @@ impl Shared {
                 buffers,
                 at_rest: false,
                 crowded: false,
+                queued: false,
                 outbox: None,
                 batches: 0,
                 armed: None,
@@ -258,6 +261,46 @@ impl Shared {
                 return Poll::Pending;
             }
         }
+    }
+
+    /// The next part of a message, as soon as it is there; `None` at a clean end. A message that is
+    /// whole already is one part.
+    pub(crate) fn poll_part(&self, cx: &mut Context<'_>) -> Poll<Result<Option<Part>, Ended>> {
+        let mut inner = self.lock();
+        loop {
+            match inner.connection.poll_event() {
+                Some(Event::Message(data)) => {
+                    return Poll::Ready(Ok(Some(Part { data, last: true })));
+                }
+                Some(Event::Part(part)) => return Poll::Ready(Ok(Some(part))),
+                Some(_) => continue,
+                None => {}
+            }
+            if let Some(part) = inner.connection.take_part() {
+                return Poll::Ready(Ok(Some(part)));
+            }
+            if let Some(ending) = inner.connection.ending() {
+                let clean = ending.is_clean();
+                return Poll::Ready(if clean { Ok(None) } else { Err(Ended(Arc::clone(ending))) });
+            }
+            if self.poll_more(&mut inner, cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// How a connection ended that has ended in the middle of a message.
+    pub(crate) fn cut_off(&self) -> Ended {
+        let inner = self.lock();
+        let Some(ending) = inner.connection.ending() else {
+            unreachable!("there is an end of messages only behind that of the connection")
+        };
+        Ended(Arc::clone(ending))
+    }
+
+    /// Reads on, if that was paused for somebody who is gone.
+    pub(crate) fn resume(&self, inner: &mut Inner) {
+        self.after_request(inner, Writing::Corked);
     }
 
     /// Writes what was held back, and reads.

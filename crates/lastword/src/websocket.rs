@@ -10,7 +10,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use lastword_proto::{
-    Burst, CloseCode, CloseFrame, Compression, ControlRefused, Ending, Ledger, Message, PingId,
+    Burst, CloseCode, CloseFrame, Compression, ControlRefused, Ending, Ledger, Message, Part,
+    PingId, SendRefused,
 };
 
 use crate::error::{Ended, PingError, ReceiveError, SendError};
@@ -52,8 +53,8 @@ use crate::tls::TlsDetails;
 /// ```
 #[derive(Debug)]
 pub struct WebSocket {
-    sender: Sender,
-    receiver: Receiver,
+    pub(crate) sender: Sender,
+    pub(crate) receiver: Receiver,
 }
 
 /// The sending half of a connection. Clones send on the same connection.
@@ -163,7 +164,8 @@ impl WebSocket {
     /// Sends a message if there is room for it.
     ///
     /// # Errors
-    /// [`SendError`], with the message, also when the buffer is full.
+    /// [`SendError`], with the message, also when the buffer is full, or while another message is being
+    /// sent by parts.
     pub fn try_send(&self, message: impl Into<Message>) -> Result<(), SendError> {
         self.sender.try_send(message)
     }
@@ -365,13 +367,18 @@ impl Sender {
     /// Nothing is lost: the message is either not accepted or wholly queued.
     pub async fn send_confirmed(&self, message: impl Into<Message>) -> Result<(), SendError> {
         let message = message.into();
-        self.send(message.clone()).await?;
-        let ping = {
-            let mut inner = self.shared().lock();
-            let ping = inner.connection.confirm();
-            self.shared().after_request(&mut inner, Writing::Now);
-            ping
-        };
+        let mut offered = Some(message.clone());
+        // Accepted and asked in one breath: nobody begins a message by parts in between.
+        let ping = self
+            .when_its_turn(|inner| {
+                let accepted = self.accept(inner, offered.take()?, Compression::Auto);
+                Some(accepted.map(|()| {
+                    let ping = inner.connection.confirm();
+                    self.shared().after_request(inner, Writing::Now);
+                    ping
+                }))
+            })
+            .await?;
         match self.answered(ping).await {
             Ok(_) => Ok(()),
             Err(ended) => Err(SendError::Ended(ended, message)),
@@ -545,14 +552,65 @@ impl Sender {
         message: &mut Option<Message>,
         compression: Compression,
     ) -> Result<(), SendError> {
+        self.when_its_turn(|inner| Some(self.accept(inner, message.take()?, compression))).await
+    }
+
+    /// Waits until no message is being sent by parts, and there is room for another: or until there
+    /// will never be.
+    async fn when_its_turn<T>(&self, mut act: impl FnMut(&mut Inner) -> Option<T>) -> T {
         self.wait(|inner| {
-            if inner.connection.is_open() && !self.shared().makes_room(inner) {
-                inner.crowded = true;
-                return None;
+            if inner.connection.is_open() {
+                if inner.connection.is_streaming() {
+                    inner.queued = true;
+                    return None;
+                }
+                if !self.shared().makes_room(inner) {
+                    inner.crowded = true;
+                    return None;
+                }
             }
-            Some(self.accept(inner, message.take()?, compression))
+            act(inner)
         })
         .await
+    }
+
+    /// Offers a part to the core when there is room for it; the first waits for its turn.
+    pub(crate) async fn write_part(
+        &self,
+        place: Place,
+        part: Part,
+        compression: Compression,
+    ) -> Result<(), SendError> {
+        let mut part = Some(part);
+        let mut offer = |inner: &mut Inner| {
+            let part = part.take()?;
+            let last = part.last;
+            let sent = inner.connection.send_part(part, compression);
+            if last && std::mem::take(&mut inner.queued) {
+                self.shared().changed.notify_waiters();
+            }
+            let writing = self.shared().writing(inner);
+            self.shared().after_request(inner, writing);
+            Some(sent.map_err(|refused| refusal(inner, refused)))
+        };
+        match place {
+            Place::First => self.when_its_turn(offer).await,
+            Place::Later => {
+                self.wait(|inner| {
+                    if inner.connection.is_open() && !self.shared().makes_room(inner) {
+                        inner.crowded = true;
+                        return None;
+                    }
+                    offer(inner)
+                })
+                .await
+            }
+        }
+    }
+
+    /// A message that was begun will not be finished.
+    pub(crate) fn give_up_message(&self) {
+        self.close(CloseCode::INTERNAL_ERROR, "error in fragmented message");
     }
 
     fn accept(
@@ -567,10 +625,7 @@ impl Sender {
                 self.shared().after_request(inner, writing);
                 Ok(())
             }
-            Err(refused) => Err(match inner.connection.ending() {
-                Some(ending) => SendError::Ended(Ended(Arc::clone(ending)), refused.into_message()),
-                None => SendError::Closing(refused.into_message()),
-            }),
+            Err(refused) => Err(refusal(inner, refused)),
         }
     }
 
@@ -655,7 +710,7 @@ impl Sending<'_> {
     fn poll_in_turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         let mut waiting = match std::mem::replace(&mut self.step, Step::Done) {
             Step::Offer(message) => match self.sender.offer(message) {
-                Err(SendError::Full(message)) => {
+                Err(SendError::Full(message) | SendError::Streaming(message)) => {
                     Box::pin(self.sender.send_when_room(message, Compression::Auto))
                 }
                 result => return Poll::Ready(result),
@@ -708,15 +763,41 @@ impl Receiver {
 
     #[inline(always)]
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Ended>> {
-        let Self { alive, burst } = self;
-        match burst.next() {
-            Some(message) => {
-                if burst.is_empty() {
-                    alive.0.holding.store(false, Ordering::Relaxed);
-                }
-                Poll::Ready(Ok(Some(message)))
-            }
-            None => alive.0.poll_message(burst, cx),
+        match self.next_in_hand() {
+            Some(message) => Poll::Ready(Ok(Some(message))),
+            None => self.alive.0.poll_message(&mut self.burst, cx),
+        }
+    }
+
+    /// A message that was fetched already.
+    #[inline(always)]
+    pub(crate) fn next_in_hand(&mut self) -> Option<Message> {
+        let message = self.burst.next();
+        if message.is_some() && self.burst.is_empty() {
+            self.alive.0.holding.store(false, Ordering::Relaxed);
+        }
+        message
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.alive.0
+    }
+}
+
+/// Where a part stands in its message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    First,
+    Later,
+}
+
+fn refusal(inner: &Inner, refused: SendRefused) -> SendError {
+    match (refused, inner.connection.ending()) {
+        (SendRefused::Streaming(message), None) => SendError::Streaming(message),
+        (SendRefused::KindChanged(message), None) => SendError::KindChanged(message),
+        (refused, None) => SendError::Closing(refused.into_message()),
+        (refused, Some(ending)) => {
+            SendError::Ended(Ended(Arc::clone(ending)), refused.into_message())
         }
     }
 }
@@ -728,7 +809,7 @@ impl Drop for Receiver {
         inner.connection.discard_burst(&self.burst);
         inner.connection.stop_delivery();
         // Reading may have been paused for a reader that is gone now.
-        self.alive.0.after_request(&mut inner, Writing::Corked);
+        self.alive.0.resume(&mut inner);
     }
 }
 

@@ -153,6 +153,12 @@ impl Connection {
         Ok(())
     }
 
+    /// Whether a message that is sent by parts is not finished: until then no other is accepted.
+    #[inline]
+    pub const fn is_streaming(&self) -> bool {
+        self.streaming.is_some()
+    }
+
     /// Whether less waits to be sent than [`Config::send_buffer`](crate::Config::send_buffer) allows.
     #[inline]
     pub fn has_room(&self) -> bool {
