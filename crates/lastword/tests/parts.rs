@@ -371,9 +371,8 @@ async fn parts_can_be_dropped_at_every_poll_on_both_sides() {
         });
         for number in 0..20_u8 {
             let mut message = loop {
-                match dropped_after(peer.recv_parts(), times).await {
-                    Some(message) => break message.unwrap().unwrap(),
-                    None => {}
+                if let Some(message) = dropped_after(peer.recv_parts(), times).await {
+                    break message.unwrap().unwrap();
                 }
             };
             let mut received = Vec::new();
