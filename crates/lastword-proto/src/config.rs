@@ -62,7 +62,8 @@ pub struct Config {
     pub ping_timeout: Option<Duration>,
     /// How long written bytes may make no progress at all while the peer does not read; 30 s.
     pub write_timeout: Option<Duration>,
-    /// How long a connection may go without a message in either direction; off.
+    /// How long a connection may go without a message, or a part of one that is sent or taken by
+    /// parts, in either direction; off.
     pub idle_timeout: Option<Duration>,
     /// Bytes that are read and thrown away after a violation, while we wait for the peer to end;
     /// 16 MiB. Beyond it the transport is aborted.

@@ -390,3 +390,29 @@ async fn parts_can_be_dropped_at_every_poll_on_both_sides() {
         assert!(writing.await.unwrap().is_clean());
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_is_not_idle_while_parts_come_or_go() {
+    let mut config = config();
+    (config.idle_timeout, config.deflate) = (Some(2 * SECOND), None);
+    let (ws, mut peer) = pair(1000, config).await;
+    let writing = tokio::spawn(async move {
+        let mut writer = ws.send_parts(Kind::Text);
+        for _ in 0..10 {
+            writer.write("part").await.unwrap();
+            tokio::time::sleep(SECOND).await;
+        }
+        writer.finish().await.unwrap();
+        ws.ended().await
+    });
+    let mut message = peer.recv_parts().await.unwrap().unwrap();
+    let mut length = 0;
+    while let Some(part) = message.next().await.unwrap() {
+        length += part.len();
+    }
+    assert_eq!(length, 40);
+    // And idle it is when nothing comes any more.
+    drop(message);
+    assert_eq!(peer.ended().await.code(), 1001);
+    assert_eq!(writing.await.unwrap().code(), 1001);
+}

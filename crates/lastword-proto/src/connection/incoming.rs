@@ -77,6 +77,8 @@ impl Connection {
             return None;
         }
         let data = self.assembler.take_ready()?;
+        // Whoever takes a long message as it comes is not idle.
+        self.last_message = self.last_received.unwrap_or(self.last_message).max(self.last_message);
         self.account.delivered.add_part(data.len(), false);
         if self.share.is_some() {
             self.recount();

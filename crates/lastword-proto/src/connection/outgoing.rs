@@ -299,7 +299,8 @@ impl Connection {
     pub(super) fn settle(&mut self, now: Instant) {
         while let Some(completes) = self.output.completed() {
             match completes {
-                Completes::Nothing => {}
+                // A part, or a fragment: whoever sends a long message is not idle.
+                Completes::Nothing => self.last_message = now,
                 Completes::Message(message) => {
                     if self.record.is_some() {
                         self.record_sent(message.kind().opcode(), message.payload());
