@@ -37,10 +37,12 @@ RETRY = [
     ["lib"],
 ]
 DRIVER = [
-    ["seed", "sync", "tls", "transport", "error", "guide"],
-    ["opening", "outbox"],
+    ["seed", "sync", "tls", "error", "guide"],
+    ["transport", "outbox"],
+    ["opening"],
     ["shared"],
     ["pump", "websocket"],
+    ["parts"],
     ["connect", "serve", "broadcast", "streams", "watch"],
     ["reconnect"],
     ["lib"],

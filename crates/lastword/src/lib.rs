@@ -29,6 +29,7 @@ mod error;
 pub mod guide;
 mod opening;
 mod outbox;
+mod parts;
 mod pump;
 mod reconnect;
 mod seed;
@@ -43,22 +44,26 @@ mod websocket;
 
 pub use broadcast::{Counters, Reach, Subscription, Topic, broadcast};
 pub use connect::{Client, connect};
-pub use error::{AcceptError, ConnectError, Ended, Phase, SendError, StreamError};
+pub use error::{
+    AcceptError, ConnectError, Ended, Phase, PingError, ReceiveError, SendError, StreamError,
+};
 /// The protocol without I/O, that all of this stands on.
 pub use lastword_proto as proto;
 pub use lastword_proto::handshake::server::{Origins, Refusal, Subprotocols};
 pub use lastword_proto::{
-    Budget, Cause, CloseCode, CloseFrame, Config, Cut, Ending, Farewell, First, Ledger, Loss,
-    Message, Role, Tally, TimeOut, Utf8Bytes, Violation,
+    Budget, Cause, CloseCode, CloseFrame, Compression, Config, ControlRefused, Cut, Ending,
+    Farewell, First, Kind, Ledger, Loss, Message, Role, Tally, TimeOut, Utf8Bytes, Violation,
 };
 pub use lastword_retry::{Backoff, Limit, Verdict};
-pub use opening::Opening;
+pub use opening::{ConnectionId, Opening};
 pub use outbox::{TopicConfig, WhenFull};
+pub use parts::{MessageReader, MessageWriter};
 pub use reconnect::{Because, Control, Reconnect, Resend, State, Stopped, connect_forever};
 pub use serve::{
     Bound, Carrier, Farewells, HandlerError, Outcome, Pending, Report, Server, Upgrades, accept,
     serve,
 };
+pub use tls::TlsDetails;
 /// The TLS that this crate speaks.
 pub use tokio_rustls::rustls;
 pub use watch::Watch;
