@@ -46,11 +46,8 @@ async fn each_side_tells_its_end_once_with_what_became_of_its_messages() {
 
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     for (side, facts) in [
-        (
-            r#"websocket{role=Client}"#,
-            [r#"closed by us: 1000 (normal closure) "done""#, "confirmed=1"],
-        ),
-        (r#"websocket{role=Server}"#, ["closed by the peer: 1000 (normal closure)", "received=1"]),
+        ("role=Client}", [r#"closed by us: 1000 (normal closure) "done""#, "confirmed=1"]),
+        ("role=Server}", ["closed by the peer: 1000 (normal closure)", "received=1"]),
     ] {
         let lines: Vec<_> = log.lines().filter(|line| line.contains(side)).collect();
         let [line] = lines[..] else { panic!("one line of {side}: {log}") };
