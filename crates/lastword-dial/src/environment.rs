@@ -40,7 +40,8 @@ impl Environment {
         }
     }
 
-    /// The proxy on the way to `uri`, if there is one.
+    /// The proxy on the way to `uri`, if there is one. There is none on the way to `localhost` and to
+    /// loopback addresses: for a proxy, these are other hosts than for us.
     ///
     /// # Errors
     /// [`InvalidProxy`] if the variable for it holds no proxy.
@@ -50,7 +51,7 @@ impl Environment {
             Scheme::Wss => &self.tls,
         };
         match value {
-            Some(value) if !self.bypass.matches(uri.endpoint()) => {
+            Some(value) if !is_ourselves(uri.host()) && !self.bypass.matches(uri.endpoint()) => {
                 Proxy::parse(value.trim()).map(Some)
             }
             _ => Ok(None),
@@ -137,6 +138,13 @@ impl Entry {
             }
             (Who::Name(_), Host::Address(_)) | (Who::Network { .. }, Host::Name(_)) => false,
         }
+    }
+}
+
+fn is_ourselves(host: &Host) -> bool {
+    match host {
+        Host::Name(name) => name == "localhost" || name.ends_with(".localhost"),
+        Host::Address(address) => address.to_canonical().is_loopback(),
     }
 }
 
@@ -232,6 +240,9 @@ mod tests {
         check(&[("https_proxy", " "), ("ALL_PROXY", "socks5h://p")], "wss://a", "socks5h://p:1080");
         check(&[("ws_proxy", "p"), ("http_proxy", "q")], "ws://a", "http://p:80");
         check(&[("all_proxy", "p"), ("no_proxy", "a")], "ws://a", "");
+        for here in ["ws://localhost", "ws://a.localhost", "ws://127.3.2.1:8", "ws://[::1]"] {
+            check(&[("all_proxy", "p")], here, "");
+        }
         check(&[("all_proxy", "p"), ("NO_PROXY", "a")], "ws://b", "http://p:80");
         check(&[("all_proxy", "ftp://p")], "ws://b", &InvalidProxy::Scheme.to_string());
         check(&[("all_proxy", "ftp://p"), ("no_proxy", "b")], "ws://b", "");
