@@ -47,10 +47,19 @@ DRIVER = [
     ["reconnect"],
     ["lib"],
 ]
+DIAL = [
+    ["credentials", "host", "race"],
+    ["authority", "answer"],
+    ["uri", "proxy"],
+    ["environment", "redirect", "http_connect", "socks"],
+    ["tunnel"],
+    ["lib"],
+]
 CRATES = [
     "lastword-mask",
     "lastword-proto",
     "lastword-retry",
+    "lastword-dial",
     "lastword-sim",
     "lastword",
     "lastword-metrics",
@@ -61,7 +70,11 @@ CRATES = [
 ]
 FORBIDDEN = r"Instant::now|SystemTime::now|std::net|std::thread|std::fs|tokio"
 # Without I/O and clocks; of a calendar only the second one has heard, which is handed in.
-CORES = {"lastword-proto": FORBIDDEN + "|SystemTime", "lastword-retry": FORBIDDEN}
+CORES = {
+    "lastword-proto": FORBIDDEN + "|SystemTime",
+    "lastword-retry": FORBIDDEN,
+    "lastword-dial": FORBIDDEN + "|SystemTime",
+}
 
 
 def code(path):
@@ -113,6 +126,7 @@ def check_crates():
 problems = [
     *check_floors("lastword-proto", PROTO),
     *check_floors("lastword-retry", RETRY),
+    *check_floors("lastword-dial", DIAL),
     *check_floors("lastword-sim", SIM),
     *check_floors("lastword", DRIVER),
     *check_core(),

@@ -156,7 +156,8 @@ fn the_sentence_of_every_cause_leads_to_its_topic() {
     let io_error = || io::Error::from(io::ErrorKind::ConnectionRefused);
     let (address, host) = ("a:1".to_owned(), "a".to_owned());
     cases.push((
-        lastword::ConnectError::Connect { address, source: io_error() }.to_string(),
+        lastword::ConnectError::Connect { address, source: io_error(), before: Vec::new() }
+            .to_string(),
         "refused",
     ));
     let resolve = lastword::ConnectError::Resolve { host: host.clone(), source: io_error() };

@@ -45,8 +45,12 @@ mod websocket;
 pub use broadcast::{Counters, Reach, Subscription, Topic, broadcast};
 pub use connect::{Client, connect};
 pub use error::{
-    AcceptError, ConnectError, Ended, Phase, PingError, ReceiveError, SendError, StreamError,
+    AcceptError, Attempt, ConnectError, Ended, Phase, PingError, ReceiveError, SendError,
+    StreamError,
 };
+/// Where a client goes and how it gets there, without I/O.
+pub use lastword_dial as dial;
+pub use lastword_dial::{Credentials, InvalidProxy, Proxy};
 /// The protocol without I/O, that all of this stands on.
 pub use lastword_proto as proto;
 pub use lastword_proto::handshake::server::{Origins, Refusal, Subprotocols};

@@ -1,13 +1,22 @@
-//! TLS through rustls: whom we trust by default, and what came of it. All else is the caller's own
-//! configuration.
+//! TLS through rustls: whom a client trusts and who it is, and what came of it. All else is the
+//! caller's own configuration.
 
+use std::fmt;
 use std::sync::Arc;
 
 use rustls_platform_verifier::BuilderVerifierExt;
 use tokio_rustls::TlsStream;
-use tokio_rustls::rustls::crypto::aws_lc_rs;
-use tokio_rustls::rustls::pki_types::CertificateDer;
-use tokio_rustls::rustls::{CipherSuite, ClientConfig, Error, ProtocolVersion};
+use tokio_rustls::rustls::client::danger::{
+    HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
+};
+use tokio_rustls::rustls::crypto::{
+    WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature,
+};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use tokio_rustls::rustls::{
+    CipherSuite, ClientConfig, DigitallySignedStruct, Error, ProtocolVersion, RootCertStore,
+    SignatureScheme,
+};
 
 /// What the TLS of a connection came to.
 #[derive(Clone, Debug)]
@@ -42,13 +51,99 @@ impl TlsDetails {
     }
 }
 
-/// Trusts whom the platform trusts. The provider is named, so that nothing process-wide is
-/// installed or asked for.
-pub(crate) fn platform_client() -> Result<Arc<ClientConfig>, Error> {
+/// Whose certificates a client accepts.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Trust {
+    /// Those that the platform trusts.
+    #[default]
+    Platform,
+    /// Those that Mozilla trusts, as of the release of `webpki-roots`.
+    Webpki,
+    /// Everybody's.
+    Anybody,
+    /// Whatever the caller's configuration says.
+    Own(Arc<ClientConfig>),
+}
+
+/// Who a client is, to servers that ask.
+pub(crate) struct Identity {
+    pub(crate) chain: Vec<CertificateDer<'static>>,
+    pub(crate) key: PrivateKeyDer<'static>,
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity").finish_non_exhaustive()
+    }
+}
+
+/// A client's configuration. The provider is named, so that nothing process-wide is installed or
+/// asked for.
+pub(crate) fn client(
+    trust: &Trust,
+    identity: Option<&Identity>,
+) -> Result<Arc<ClientConfig>, Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_platform_verifier()?
-        .with_no_client_auth();
+    let signatures = provider.signature_verification_algorithms;
+    let builder =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let builder = match trust {
+        Trust::Own(config) => return Ok(Arc::clone(config)),
+        Trust::Platform => builder.with_platform_verifier()?,
+        Trust::Webpki => {
+            let roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+            builder.with_root_certificates(roots)
+        }
+        Trust::Anybody => builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(AcceptAnybody { signatures })),
+    };
+    let config = match identity {
+        Some(Identity { chain, key }) => {
+            builder.with_client_auth_cert(chain.clone(), key.clone_key())?
+        }
+        None => builder.with_no_client_auth(),
+    };
     Ok(Arc::new(config))
+}
+
+/// Takes any certificate, though not a signature that its key did not make.
+#[derive(Debug)]
+struct AcceptAnybody {
+    signatures: WebPkiSupportedAlgorithms,
+}
+
+impl ServerCertVerifier for AcceptAnybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signature, &self.signatures)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signature, &self.signatures)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.signatures.supported_schemes()
+    }
 }

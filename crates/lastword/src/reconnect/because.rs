@@ -38,10 +38,13 @@ fn on_error(error: &ConnectError) -> Verdict {
     match error {
         ConnectError::Resolve { source, .. }
         | ConnectError::Connect { source, .. }
+        | ConnectError::Unix { source, .. }
+        | ConnectError::ProxyLost { source, .. }
         | ConnectError::Lost(source) => Verdict::on_io(source),
         ConnectError::Tls { source, .. } => on_tls(source),
         ConnectError::Handshake(error) => Verdict::on_opening(error, wall_clock()),
         ConnectError::TimedOut { .. } => Verdict::Retry,
+        ConnectError::Proxy { .. } if error.is_transient() => Verdict::Retry,
         // What the caller asked for cannot be; and whatever nobody has judged yet is not hammered at.
         _ => Verdict::Fatal,
     }
