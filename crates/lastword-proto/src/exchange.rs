@@ -80,6 +80,26 @@ pub(crate) fn parse_request(head: &[u8]) -> Request<()> {
     request
 }
 
+/// The head of a request, as it would cross the wire in HTTP/1.1. Names, values and targets that `http`
+/// took in hold no line end.
+pub(crate) fn write_request<B>(request: &Request<B>) -> Vec<u8> {
+    let (method, target) = (request.method().as_str(), request.uri().to_string());
+    let mut head = Vec::with_capacity(USUAL_HEAD);
+    for piece in [method, " ", &target, " HTTP/1.1\r\n"] {
+        head.extend_from_slice(piece.as_bytes());
+    }
+    for (name, value) in request.headers() {
+        for piece in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+            head.extend_from_slice(piece);
+        }
+    }
+    head.extend_from_slice(b"\r\n");
+    head
+}
+
+/// More than most clients send in a head.
+const USUAL_HEAD: usize = 512;
+
 /// Header fields as a map; `None` if a name or a value may not stand in one.
 pub(crate) fn header_map(fields: &[httparse::Header<'_>]) -> Option<HeaderMap> {
     let mut headers = HeaderMap::try_with_capacity(fields.len()).ok()?;

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use http::StatusCode;
-use lastword_proto::handshake::server::{Offer, Opening, Options, Origins, Step, Subprotocols};
-use lastword_proto::{Config, ContextTakeover};
+use lastword_proto::handshake::server::{
+    Offer, Opening, Options, Origins, Refusal, RefusalReason, Step, Subprotocols,
+};
+use lastword_proto::{Config, ContextTakeover, Exchange};
 use proptest::prelude::*;
 
 const GOOD: &str = "GET /chat?x=1 HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\n\
@@ -16,10 +18,21 @@ fn opening(options: Options) -> Opening {
 }
 
 fn offer(request: &str) -> Box<Offer> {
-    match opening(Options::default()).receive(request.as_bytes()) {
+    let read = || match opening(Options::default()).receive(request.as_bytes()) {
         Step::Offer(offer) => offer,
         step => panic!("{step:?}"),
-    }
+    };
+    let parsed = of_parsed(Options::default(), request).expect("is valid in either way");
+    let ((ours, _), (theirs, agreement)) = (parsed.accept().unwrap(), read().accept().unwrap());
+    assert_eq!(ours, theirs, "the other way in: {request}");
+    assert_eq!(agreement.exchange.response().status(), 101);
+    read()
+}
+
+/// The same request, by the way of those that an HTTP server has parsed.
+fn of_parsed(options: Options, request: &str) -> Result<Box<Offer>, Box<Refusal>> {
+    let parsed = Exchange::new(request.as_bytes(), b"").request();
+    Offer::of_request(&parsed, Arc::new(options), Arc::new(Config::default()))
 }
 
 #[track_caller]
@@ -29,7 +42,7 @@ fn check_refused(request: &str, status: u16, needles: &[&str]) {
 
 #[track_caller]
 fn check_refused_by(options: Options, request: &str, status: u16, needles: &[&str]) {
-    let refusal = match opening(options).receive(request.as_bytes()) {
+    let refusal = match opening(options.clone()).receive(request.as_bytes()) {
         Step::Refused(refusal) => refusal,
         Step::Offer(offer) => offer.accept().expect_err("is refused"),
         Step::More => panic!("more? {request}"),
@@ -40,6 +53,20 @@ fn check_refused_by(options: Options, request: &str, status: u16, needles: &[&st
     assert!(answer.contains("\r\nConnection: "), "{answer}");
     for needle in needles {
         assert!(answer.contains(needle), "{needle:?} in {answer}");
+    }
+    // What is not even HTTP, no HTTP server hands on.
+    if !matches!(refusal.reason(), RefusalReason::Head(_)) {
+        let twin = of_parsed(options, request).and_then(|offer| offer.accept());
+        let twin = twin.expect_err("is refused in either way");
+        assert_eq!((twin.status(), twin.reason()), (refusal.status(), refusal.reason()));
+        let response = twin.to_response();
+        assert_eq!(response.status(), refusal.status());
+        let body = std::str::from_utf8(response.body()).unwrap();
+        assert!(body.starts_with(&refusal.reason().to_string()), "{body}");
+        assert_eq!(
+            response.headers().contains_key("upgrade"),
+            response.headers().contains_key("connection"),
+        );
     }
 }
 
@@ -364,4 +391,27 @@ fn more_fields_than_a_map_of_headers_holds_are_refused_whatever_the_limit() {
     let Step::Refused(refusal) = verdict(24_576 - 4) else { panic!("more than a map holds") };
     assert_eq!(refusal.status(), StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
     assert!(refusal.reason().to_string().contains("24576"));
+}
+
+#[test]
+fn a_parsed_request_is_held_to_the_same_limits_and_has_to_be_of_http_1_1() {
+    let refused = |request: http::request::Builder| {
+        let request = request.body(()).unwrap();
+        Offer::of_request(&request, Arc::default(), Arc::default()).expect_err("is refused")
+    };
+    let get = || http::Request::get("/").header("host", "example.com");
+    let cases = [
+        (get().version(http::Version::HTTP_2), 505, "came over HTTP/2.0"),
+        (get().version(http::Version::HTTP_3), 505, "came over HTTP/3.0"),
+        (get().version(http::Version::HTTP_10), 505, "HTTP version is not 1.1"),
+        (get().uri(format!("/{}", "a".repeat(8192))), 414, "max_start_line"),
+        (get().header("x", "a".repeat(40_000)), 431, "max_header_bytes"),
+        ((0..200).fold(get(), |get, _| get.header("x", "y")), 431, "max_headers"),
+        (get().header("host", "example.org"), 400, "2 Host headers"),
+    ];
+    for (request, status, needle) in cases {
+        let refusal = refused(request);
+        assert_eq!(refusal.status(), status, "{}", refusal.reason());
+        assert!(refusal.reason().to_string().contains(needle), "{}", refusal.reason());
+    }
 }

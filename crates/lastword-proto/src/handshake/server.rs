@@ -23,7 +23,7 @@ use http::header::{
     ALLOW, CONNECTION, CONTENT_LENGTH, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
     SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
-use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version};
 
 use super::client::write_headers;
 use super::head::{Fields, Head, HeadError};
@@ -126,6 +126,10 @@ pub enum RefusalReason {
     /// The request is not HTTP/1.1 as it should be, or exceeds a limit of ours.
     #[error(transparent)]
     Head(#[from] HeadError),
+    /// A request that an HTTP server took over HTTP/2 or HTTP/3, whose way to a WebSocket (RFC 8441,
+    /// RFC 9220) is not supported here.
+    #[error("request came over {0:?}; a WebSocket is opened over HTTP/1.1 here")]
+    HttpVersion(Version),
     /// Another method than GET.
     #[error("method {0} is not GET")]
     Method(String),
@@ -327,6 +331,50 @@ fn choose_subprotocol(fields: &Fields<'_>, subprotocols: &Subprotocols) -> Optio
 }
 
 impl Offer {
+    /// Judges a request that an HTTP server has parsed already, by the very rules and limits that
+    /// [`Opening`] has for bytes: it is written as it would have crossed the wire, and read again.
+    /// Nothing is known of what came behind it.
+    ///
+    /// ```
+    /// use lastword_proto::handshake::server::Offer;
+    ///
+    /// let request = http::Request::get("/chat")
+    ///     .header("host", "example.com")
+    ///     .header("connection", "keep-alive, Upgrade")
+    ///     .header("upgrade", "websocket")
+    ///     .header("sec-websocket-version", "13")
+    ///     .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+    /// let request = request.body(()).unwrap();
+    /// let offer = Offer::of_request(&request, Default::default(), Default::default()).unwrap();
+    /// let (_, agreement) = offer.accept().unwrap();
+    /// let accepted = agreement.exchange.response();
+    /// assert_eq!(accepted.status(), 101);
+    /// assert_eq!(accepted.headers()["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    /// ```
+    ///
+    /// # Errors
+    /// A [`Refusal`]; [`Refusal::to_response`] answers with it.
+    pub fn of_request<B>(
+        request: &Request<B>,
+        options: Arc<Options>,
+        config: Arc<Config>,
+    ) -> Result<Box<Self>, Box<Refusal>> {
+        match request.version() {
+            Version::HTTP_11 => {}
+            Version::HTTP_09 | Version::HTTP_10 => {
+                return Err(Refusal::new(HeadError::Version.into()));
+            }
+            later => return Err(Refusal::new(RefusalReason::HttpVersion(later))),
+        }
+        let head = exchange::write_request(request);
+        match Opening::new(options, config).receive(&head) {
+            Step::Offer(offer) => Ok(offer),
+            Step::Refused(refusal) => Err(refusal),
+            // Only a head that does not end would ask for more.
+            Step::More => Err(Refusal::new(HeadError::Malformed("incomplete").into())),
+        }
+    }
+
     /// The request; parsed anew at each call.
     pub fn request(&self) -> Request<()> {
         exchange::parse_request(&self.head)
@@ -373,7 +421,9 @@ impl Refusal {
             RefusalReason::Head(
                 HeadError::HeadersTooLong { .. } | HeadError::TooManyHeaders { .. },
             ) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            RefusalReason::Head(HeadError::Version) => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            RefusalReason::Head(HeadError::Version) | RefusalReason::HttpVersion(_) => {
+                StatusCode::HTTP_VERSION_NOT_SUPPORTED
+            }
             RefusalReason::Method(_) => {
                 headers.insert(ALLOW, HeaderValue::from_static("GET"));
                 StatusCode::METHOD_NOT_ALLOWED
@@ -411,18 +461,35 @@ impl Refusal {
 
     /// The whole HTTP answer. The connection is to be closed behind it.
     pub fn to_bytes(&self) -> Bytes {
-        let body = format!("{}\n", self.reason);
-        let mut headers = self.headers.clone();
+        let (mut headers, body) = self.content();
         // `Upgrade` is a hop-by-hop field (RFC 9110 section 7.8).
         let connection = if headers.contains_key(UPGRADE) { "upgrade, close" } else { "close" };
         headers.insert(CONNECTION, HeaderValue::from_static(connection));
-        headers.insert(
-            http::header::CONTENT_TYPE,
-            HeaderValue::from_static("text/plain; charset=utf-8"),
-        );
         headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
         let body = if self.body == Body::Sent { body.as_str() } else { "" };
         encode(self.status, &headers, body)
+    }
+
+    /// The answer for an HTTP server to send, which knows itself how long it is, whether its
+    /// connection goes on, and that HEAD is answered without a body.
+    pub fn to_response(&self) -> Response<Bytes> {
+        let (mut headers, body) = self.content();
+        if headers.contains_key(UPGRADE) {
+            // `Upgrade` is a hop-by-hop field (RFC 9110 section 7.8).
+            headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        }
+        let mut response = Response::new(Bytes::from(body));
+        *response.status_mut() = self.status;
+        *response.headers_mut() = headers;
+        response
+    }
+
+    /// What is said in any way of sending it.
+    fn content(&self) -> (HeaderMap, String) {
+        let mut headers = self.headers.clone();
+        let text = HeaderValue::from_static("text/plain; charset=utf-8");
+        headers.insert(http::header::CONTENT_TYPE, text);
+        (headers, format!("{}\n", self.reason))
     }
 }
 
