@@ -115,6 +115,8 @@ pub enum Phase {
     Tls,
     /// Waiting for the other side's part of the handshake.
     Handshake,
+    /// Waiting for our own application's word on the request.
+    Application,
 }
 
 impl fmt::Display for Phase {
@@ -123,6 +125,7 @@ impl fmt::Display for Phase {
             Self::Connecting => "connecting",
             Self::Tls => "establishing TLS",
             Self::Handshake => "waiting for the handshake",
+            Self::Application => "waiting for the application to decide",
         })
     }
 }

@@ -43,7 +43,7 @@ pub use connect::{Client, connect};
 pub use error::{AcceptError, ConnectError, Ended, Phase, SendError};
 /// The protocol without I/O, that all of this stands on.
 pub use lastword_proto as proto;
-pub use lastword_proto::handshake::server::{Origins, Refusal, Subprotocols};
+pub use lastword_proto::handshake::server::{Hosts, Origins, Refusal, Subprotocols};
 pub use lastword_proto::{
     Budget, Cause, CloseCode, CloseFrame, Config, Cut, Ending, Farewell, First, Ledger, Loss,
     Message, Role, Tally, TimeOut, Utf8Bytes, Violation,
@@ -52,7 +52,10 @@ pub use lastword_retry::{Backoff, Limit, Verdict};
 pub use opening::Opening;
 pub use outbox::{TopicConfig, WhenFull};
 pub use reconnect::{Because, Control, Reconnect, Resend, State, Stopped, connect_forever};
-pub use serve::{Bound, HandlerError, Outcome, Report, Server, accept, serve};
+pub use serve::{
+    Answer, Bound, Credentials, HandlerError, Incoming, Outcome, Report, Server, Wants, accept,
+    serve,
+};
 /// The TLS that this crate speaks.
 pub use tokio_rustls::rustls;
 pub use websocket::{Batch, Receiver, Sender, WebSocket};

@@ -115,7 +115,7 @@ where
         stream: TcpStream,
         addresses: Addresses,
     ) -> Option<Arc<Shared>> {
-        match self.admission.admit(stream).await {
+        match self.admission.admit(stream, addresses).await {
             Ok((transport, agreement)) => {
                 let config = Arc::clone(&self.admission.config);
                 Some(Shared::new(transport, agreement, addresses, config, Keeper::Server))
