@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::{HeaderValue, StatusCode, header};
 use lastword::{
-    AcceptError, Answer, Client, Credentials, Hosts, Origins, Phase, Server, Subprotocols, Wants,
+    AcceptError, Answer, Client, Credentials, Hosts, InvalidRoute, Origins, Params, Phase, Routes,
+    Server, Subprotocols, Wants, WebSocket,
 };
 use support::Running;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
@@ -222,4 +223,78 @@ async fn a_server_that_shuts_down_does_not_wait_for_what_the_application_decides
     running.stop().await;
     let refused = client.await.unwrap().unwrap_err();
     assert!(refused.to_string().contains("503"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_path_leads_to_its_handler_elsewhere_or_nowhere() {
+    let say = |what: &'static str| {
+        move |ws: WebSocket, params: Params| async move {
+            let param = |name| params.get(name).unwrap_or("none").to_owned();
+            let (room, rest) = (param("room"), param("rest"));
+            ws.send(format!("{what} {room} {rest}")).await?;
+            Ok(())
+        }
+    };
+    let routes = Routes::new()
+        .route("/chat/{room}", say("chat"))
+        .and_then(|routes| routes.route("/chat/lobby", say("lobby")))
+        .and_then(|routes| routes.route("/files/{*rest}", say("files")))
+        .and_then(|routes| routes.redirect("/chat", "/chat/lobby"))
+        .and_then(|routes| routes.redirect("/old/{room}", "wss://other.example/new"))
+        .unwrap();
+    let server = Server::new().on_request(async |incoming| match incoming.header("x-token") {
+        Some("right") => Answer::accept(),
+        _ => Answer::text(StatusCode::FORBIDDEN, "no\n"),
+    });
+    let bound = server.bind("127.0.0.1:0").await.unwrap();
+    let address = bound.local_addr().unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let running = tokio::spawn(bound.serve_routes_until(routes, async { drop(stopped.await) }));
+    let answer_to = async |path: &str, headers: &[&str]| {
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        stream.write_all(request(path, headers).as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
+    };
+    let right = ["X-Token: right"];
+    for (path, said) in [
+        ("/chat/cats?x=1", "chat cats none"),
+        ("/chat/lobby", "lobby none none"),
+        ("/chat/a%2Fb", "chat a%2Fb none"),
+        ("/files/a/b/c", "files none a/b/c"),
+    ] {
+        let answer = answer_to(path, &right).await;
+        assert_status(&answer, "101 Switching Protocols");
+        assert!(answer.contains(said), "{answer}");
+    }
+    for (path, target) in [("/chat", "/chat/lobby"), ("/old/x", "wss://other.example/new")] {
+        let answer = answer_to(path, &right).await;
+        assert_status(&answer, "307 Temporary Redirect");
+        assert!(answer.contains(&format!("Location: {target}\r\n")), "{answer}");
+    }
+    for path in ["/", "/chat/", "/chat/a/b", "/Chat/lobby", "/files/"] {
+        assert_status(&answer_to(path, &right).await, "404 Not Found");
+        // Who may not come in is not told what there is.
+        assert_status(&answer_to(path, &[]).await, "403 Forbidden");
+    }
+    stop.send(()).unwrap();
+    assert_eq!(running.await.unwrap().stuck, 0);
+}
+
+#[test]
+fn a_route_that_cannot_be_says_so() {
+    let nothing = async |_: WebSocket, _: Params| Ok(());
+    let routes = || Routes::new().route("/a/{b}", nothing).unwrap();
+    for path in ["", "a", "/a/{c}", "/a/{b}", "/{", "/{}", "/{*rest}/more"] {
+        let error = routes().route(path, nothing).unwrap_err();
+        assert!(matches!(error, InvalidRoute::Path { .. }), "{error}");
+        assert!(error.to_string().contains(&format!("{path:?}")), "{error}");
+        assert!(routes().redirect(path, "/").is_err());
+    }
+    for target in ["", "/a b", "/a\r\nX-Smuggled: 1", "ws://"] {
+        let error = routes().redirect("/new", target).unwrap_err();
+        assert!(matches!(error, InvalidRoute::Target { .. }), "{error}");
+    }
 }

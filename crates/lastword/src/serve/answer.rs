@@ -134,6 +134,11 @@ impl Answer {
             Said::Respond(response) => Refusal::of_response(response),
         }
     }
+
+    /// Whether the request is accepted.
+    pub(super) const fn accepts(&self) -> bool {
+        matches!(self.0, Said::Accept { .. })
+    }
 }
 
 impl From<Response<Bytes>> for Answer {

@@ -10,6 +10,7 @@ use http::StatusCode;
 
 use super::answer::{Answer, Incoming, Wants};
 use super::credentials::{Credentials, challenge};
+use super::routes::Routes;
 
 type Asked<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -18,6 +19,8 @@ type Asked<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub(super) struct Gate {
     pub(super) basic: Option<Basic>,
     pub(super) hook: Option<Hook>,
+    /// Asked last: who may not come in is not told what there is.
+    pub(super) routes: Option<Arc<Routes>>,
 }
 
 /// Decides about a request.
@@ -33,7 +36,7 @@ pub(super) struct Basic {
 impl Gate {
     /// Whether there is anything to ask.
     pub(super) const fn stands_open(&self) -> bool {
-        self.basic.is_none() && self.hook.is_none()
+        self.basic.is_none() && self.hook.is_none() && self.routes.is_none()
     }
 
     /// What the application answers to this request. One that panics is answered for, with 500.
@@ -61,9 +64,12 @@ impl Gate {
                 return challenge(&basic.realm);
             }
         }
-        match &self.hook {
+        let routes = self.routes.as_ref().filter(|_| incoming.wants == Wants::WebSocket);
+        let turned_away = routes.and_then(|routes| routes.turn_away(incoming.path()));
+        let answer = match &self.hook {
             Some(hook) => hook(incoming).await,
             None => Answer::accept(),
-        }
+        };
+        turned_away.filter(|_| answer.accepts()).unwrap_or(answer)
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! Here stand the options and the doors; a [`house`] attends to one listener, [`worker`] is a thread
 //! that has one, [`admission`] leads a stream to a connection and asks the application at the [`gate`],
-//! [`answer`] and [`credentials`] know what is said there, [`served`] runs it with its handler,
+//! [`answer`], [`credentials`] and [`routes`] know what is said there, [`served`] runs it with its handler,
 //! and [`guests`] knows who is here.
 
 mod admission;
@@ -16,6 +16,7 @@ mod gate;
 mod guests;
 mod house;
 mod listener;
+mod routes;
 mod served;
 mod worker;
 
@@ -40,6 +41,7 @@ pub use self::credentials::Credentials;
 use self::gate::{Basic, Gate};
 use self::house::House;
 use self::listener::{Listener, listen, listen_together};
+pub use self::routes::{InvalidRoute, Params, Routes};
 use self::worker::Worker;
 use crate::error::AcceptError;
 use crate::pump::Pump;
@@ -381,6 +383,31 @@ impl Bound {
         T: Future<Output = Result<(), HandlerError>> + Send + 'static,
     {
         self.serve_until(handler, std::future::pending()).await;
+    }
+
+    /// Serves each connection with the handler that its path leads to, for ever; see [`Routes`].
+    /// Requests for other paths are answered with 404, but only when
+    /// [`Server::basic_auth`] and [`Server::on_request`] have let them in.
+    ///
+    /// # Cancel safety
+    /// Dropping the future stops listening and drops all connections.
+    pub async fn serve_routes(self, routes: Routes) {
+        self.serve_routes_until(routes, std::future::pending()).await;
+    }
+
+    /// Does as [`serve_routes`](Self::serve_routes) until `shutdown` is ready, and then as
+    /// [`serve_until`](Self::serve_until).
+    ///
+    /// # Cancel safety
+    /// Dropping the future stops listening and drops all connections.
+    pub async fn serve_routes_until(
+        mut self,
+        routes: Routes,
+        shutdown: impl Future<Output = ()>,
+    ) -> Report {
+        let routes = Arc::new(routes);
+        self.server.gate.routes = Some(Arc::clone(&routes));
+        self.serve_until(move |ws| routes.handle(ws), shutdown).await
     }
 
     /// Serves each connection with `handler` until `shutdown` is ready; then stops listening,
