@@ -53,8 +53,8 @@ pub use opening::Opening;
 pub use outbox::{TopicConfig, WhenFull};
 pub use reconnect::{Because, Control, Reconnect, Resend, State, Stopped, connect_forever};
 pub use serve::{
-    Answer, Bound, Credentials, HandlerError, Incoming, InvalidRoute, Outcome, Params, Report,
-    Routes, Server, Wants, accept, serve,
+    Answer, Bound, Credentials, HandlerError, Incoming, InvalidRoute, Limits, Outcome, Params,
+    Report, Routes, Server, Wants, accept, serve,
 };
 /// The TLS that this crate speaks.
 pub use tokio_rustls::rustls;

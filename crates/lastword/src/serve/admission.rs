@@ -57,6 +57,25 @@ impl Admission {
         Ok((transport, agreement))
     }
 
+    /// Refuses a stream without reading its request; without a word where TLS would have to be
+    /// established for it.
+    pub(super) async fn turn_away(
+        &self,
+        stream: impl Transport + 'static,
+        refusal: Box<Refusal>,
+    ) -> AcceptError {
+        if self.tls.is_none() {
+            let mut transport: Box<dyn Transport> = Box::new(stream);
+            let say = async {
+                transport.write_all(&refusal.to_bytes()).await?;
+                leave_readable(&mut transport).await
+            };
+            // It is refused, whether it hears of it or not.
+            let _ = timeout_at(Instant::now() + self.config.linger, say).await;
+        }
+        AcceptError::Refused(refusal)
+    }
+
     /// Reads the request and answers it. Nothing behind it is looked at before the answer is out.
     async fn open(
         &self,

@@ -7,7 +7,7 @@
 //! Here stand the options and the doors; a [`house`] attends to one listener, [`worker`] is a thread
 //! that has one, [`admission`] leads a stream to a connection and asks the application at the [`gate`],
 //! [`answer`], [`credentials`] and [`routes`] know what is said there, [`served`] runs it with its handler,
-//! and [`guests`] knows who is here.
+//! [`limits`] says how many may be here, and [`guests`] knows who is.
 
 mod admission;
 mod answer;
@@ -15,6 +15,7 @@ mod credentials;
 mod gate;
 mod guests;
 mod house;
+mod limits;
 mod listener;
 mod routes;
 mod served;
@@ -40,6 +41,8 @@ pub use self::answer::{Answer, Incoming, Wants};
 pub use self::credentials::Credentials;
 use self::gate::{Basic, Gate};
 use self::house::House;
+pub use self::limits::Limits;
+use self::limits::Turnstile;
 use self::listener::{Listener, listen, listen_together};
 pub use self::routes::{InvalidRoute, Params, Routes};
 use self::worker::Worker;
@@ -127,6 +130,7 @@ pub struct Server {
     observer: Option<Observer>,
     threads: Option<NonZeroUsize>,
     gate: Gate,
+    limits: Limits,
 }
 
 type Observer = Arc<dyn Fn(Outcome) + Send + Sync>;
@@ -181,6 +185,13 @@ impl Server {
     #[must_use]
     pub fn hosts(mut self, hosts: Hosts) -> Self {
         self.options.hosts = hosts;
+        self
+    }
+
+    /// How many connections it takes on, when it serves; [`accept`](Self::accept) takes each.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
         self
     }
 
@@ -421,11 +432,17 @@ impl Bound {
         F: Fn(WebSocket) -> T + Send + Sync + 'static,
         T: Future<Output = Result<(), HandlerError>> + Send + 'static,
     {
-        let Self { listening, server: Server { config, options, tls, observer, gate, .. } } = self;
+        let Self { listening, server: Server { config, options, tls, observer, gate, limits, .. } } =
+            self;
         let (open, doors) = watch::channel(Doors::Open);
         let (config, options) = (Arc::new(config), Arc::new(options));
         let admission = Admission { config, options, tls, doors, gate };
-        let house = Arc::new(House { admission, handler, observer });
+        let house = Arc::new(House {
+            admission,
+            handler,
+            observer,
+            turnstile: Arc::new(Turnstile::new(limits)),
+        });
         let shutdown = async {
             shutdown.await;
             open.send_replace(Doors::Closed);
