@@ -37,11 +37,13 @@ RETRY = [
     ["lib"],
 ]
 DRIVER = [
-    ["seed", "sync", "tls", "transport", "error"],
-    ["opening", "outbox"],
+    ["seed", "sync", "tls", "error", "guide"],
+    ["transport", "outbox"],
+    ["opening"],
     ["shared"],
     ["pump", "websocket"],
-    ["connect", "serve", "broadcast"],
+    ["parts"],
+    ["connect", "serve", "broadcast", "streams", "watch"],
     ["reconnect"],
     ["lib"],
 ]
@@ -51,6 +53,9 @@ CRATES = [
     "lastword-retry",
     "lastword-sim",
     "lastword",
+    "lastword-metrics",
+    "lastword-hyper",
+    "lastword-axum",
     "lastword-faults",
     "lastword-cli",
 ]

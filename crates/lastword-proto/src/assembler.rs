@@ -40,6 +40,8 @@ struct Partial {
     checked: usize,
     /// Plain bytes that were handed out as parts.
     handed_out: usize,
+    /// Whether the application that took parts of it gave up the rest.
+    unwanted: bool,
 }
 
 /// What a piece completed.
@@ -47,6 +49,8 @@ struct Partial {
 pub(crate) enum Assembled {
     Message(Message),
     Part(Part),
+    /// A part of a message that was given up: so many bytes, and whether they are its last.
+    Unwanted(usize, bool),
 }
 
 impl Assembler {
@@ -108,6 +112,33 @@ impl Assembler {
         }
     }
 
+    /// Takes what has come of the unfinished message since the last time, though whole messages are
+    /// handed out; from then on, what comes of this one is handed out as parts.
+    pub(crate) fn take_ready(&mut self) -> Option<Message> {
+        let message = self.partial.as_deref_mut()?;
+        (message.ready() > 0).then(|| message.hand_out())
+    }
+
+    /// How many bytes wait of a message that is taken by parts.
+    #[inline]
+    pub(crate) fn ahead(&self) -> usize {
+        match &self.partial {
+            Some(partial) if partial.handed_out > 0 => partial.ready(),
+            _ => 0,
+        }
+    }
+
+    /// The rest of the message that was taken by parts is not wanted; how much of it waited.
+    pub(crate) fn abandon(&mut self) -> usize {
+        match self.partial.as_deref_mut().filter(|partial| partial.handed_out > 0) {
+            Some(message) => {
+                message.unwanted = true;
+                message.hand_out().len()
+            }
+            None => 0,
+        }
+    }
+
     fn take_part(
         &mut self,
         mut piece: Data<'_>,
@@ -151,7 +182,11 @@ impl Assembler {
     /// Where the next `missing` bytes of the message may be read to, past this room; `None` if they
     /// are needed elsewhere first.
     pub(crate) fn target(&mut self, missing: usize) -> Option<Limit<&mut Vec<u8>>> {
-        let message = self.partial.as_deref_mut().filter(|message| !message.compressed)?;
+        let message = self.partial.as_deref_mut()?;
+        // What is taken by parts needs no room for the whole of it.
+        if message.compressed || message.handed_out > 0 {
+            return None;
+        }
         message.grow(1);
         let room = message.buffer.capacity().saturating_sub(message.buffer.len());
         Some((&mut message.buffer).limit(room.min(missing)))
@@ -181,25 +216,26 @@ impl Assembler {
         }
         message.checked = message.buffer.len();
 
+        if message.unwanted {
+            let bytes = message.hand_out().len();
+            if last {
+                *partial = None;
+            }
+            return Ok(Some(Assembled::Unwanted(bytes, last)));
+        }
         match (config.delivery, last) {
             (Delivery::Whole, false) => Ok(None),
-            (Delivery::Whole, true) => {
+            (Delivery::Whole, true) if message.handed_out == 0 => {
                 let payload = right_sized(std::mem::take(&mut message.buffer));
                 let message = data(message.kind, payload);
                 *partial = None;
                 Ok(Some(Assembled::Message(message)))
             }
-            (Delivery::Parts, last) => {
-                // A character that is cut by the part's end waits for its rest.
-                let ready = message.buffer.len().saturating_sub(message.utf8.pending());
-                if ready == 0 && !last {
+            (_, last) => {
+                if message.ready() == 0 && !last {
                     return Ok(None);
                 }
-                message.handed_out = message.handed_out.saturating_add(ready);
-                let rest = message.buffer.split_off(ready);
-                let payload = right_sized(std::mem::replace(&mut message.buffer, rest));
-                message.checked = message.buffer.len();
-                let part = Part { data: data(message.kind, payload), last };
+                let part = Part { data: message.hand_out(), last };
                 if last {
                     *partial = None;
                 }
@@ -229,6 +265,7 @@ fn begin_frame(
             utf8: Validator::default(),
             checked: 0,
             handed_out: 0,
+            unwanted: false,
         })),
         (None, Some(message)) => message,
     };
@@ -250,6 +287,21 @@ fn check_size(size: u64, config: &Config) -> Result<(), Violation> {
 }
 
 impl Partial {
+    /// How many bytes may be handed out: a character that is cut waits for its rest, and what was not
+    /// judged is never handed out.
+    fn ready(&self) -> usize {
+        self.checked.min(self.buffer.len()).saturating_sub(self.utf8.pending())
+    }
+
+    fn hand_out(&mut self) -> Message {
+        let ready = self.ready();
+        self.handed_out = self.handed_out.saturating_add(ready);
+        let rest = self.buffer.split_off(ready);
+        let payload = right_sized(std::mem::replace(&mut self.buffer, rest));
+        self.checked = self.checked.saturating_sub(ready);
+        data(self.kind, payload)
+    }
+
     /// Makes room for `more` bytes. Grows with what has come; what its last frame announced is set
     /// aside when a thirty-second part of it is there: so little is copied from buffer to buffer,
     /// and so much has to come before a claim takes memory (which nobody touches before it is
@@ -260,7 +312,9 @@ impl Partial {
             return;
         }
         let announced = usize::try_from(self.announced).unwrap_or(usize::MAX);
-        if self.last_frame && announced / 32 <= needed {
+        if self.handed_out > 0 {
+            self.buffer.reserve(more);
+        } else if self.last_frame && announced / 32 <= needed {
             self.buffer.reserve_exact(announced.saturating_sub(self.buffer.len()));
         } else {
             let ahead = needed.saturating_mul(4).max(FIRST_GROWTH).min(self.limit).max(needed);

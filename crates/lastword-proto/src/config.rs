@@ -31,7 +31,7 @@ pub struct Config {
     /// Bytes of received messages, with their overhead, that may wait for the application; 64 KiB.
     /// Above it reading pauses (backpressure). One read, or one message, may overshoot it.
     pub receive_buffer: usize,
-    /// Bytes that may wait to be sent; 64 KiB. Above it `send` waits. One message may overshoot it.
+    /// Bytes that may wait to be sent, with their overhead; 64 KiB. Above it `send` waits. One message may overshoot it.
     pub send_buffer: usize,
     /// What the messages of many connections may take up together in memory; none by default, since
     /// only the application knows its machine. Give all connections of a server (they share their
@@ -62,7 +62,8 @@ pub struct Config {
     pub ping_timeout: Option<Duration>,
     /// How long written bytes may make no progress at all while the peer does not read; 30 s.
     pub write_timeout: Option<Duration>,
-    /// How long a connection may go without a message in either direction; off.
+    /// How long a connection may go without a message, or a part of one that is sent or taken by
+    /// parts, in either direction; off.
     pub idle_timeout: Option<Duration>,
     /// Bytes that are read and thrown away after a violation, while we wait for the peer to end;
     /// 16 MiB. Beyond it the transport is aborted.

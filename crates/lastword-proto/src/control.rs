@@ -2,7 +2,8 @@
 //! section 5.5).
 //!
 //! Holds at most one ping and one farewell, and few pongs: beyond [`MAX_PONGS`] only the newest ping
-//! is answered (section 5.5.3 allows it), so that a flood costs nothing. What is staged is in wire
+//! is answered (section 5.5.3 allows it), so that a flood costs nothing. Of what the application says
+//! itself, no more than [`MAX_OWN`] wait. What is staged is in wire
 //! form and no longer changes.
 
 use std::collections::VecDeque;
@@ -22,6 +23,8 @@ struct Lane {
     /// Pings to be answered, oldest first.
     pongs: VecDeque<Box<Control>>,
     ping: Option<PingId>,
+    /// Pings with data of the application's own, oldest first.
+    own_pings: VecDeque<(PingId, Box<Control>)>,
     farewell: Option<Farewell>,
     /// Frames in wire form, partly written.
     staged: Vec<u8>,
@@ -34,6 +37,7 @@ struct Lane {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Meaning {
     Ping(PingId),
+    OwnPing(PingId, Box<Control>),
     Pong(Box<Control>),
     Farewell(Farewell),
 }
@@ -53,15 +57,51 @@ impl ControlLane {
         *self.lane().ping.get_or_insert_with(new)
     }
 
+    /// Asks a ping with data of the application's own; `false` if too many wait already.
+    pub(crate) fn ask_with(&mut self, id: PingId, ping: Control) -> bool {
+        let pings = &mut self.lane().own_pings;
+        let accepted = pings.len() < MAX_OWN;
+        if accepted {
+            pings.push_back((id, Box::new(ping)));
+        }
+        accepted
+    }
+
+    /// Whether a ping with this data is not wholly written yet.
+    pub(crate) fn asks(&self, payload: &[u8]) -> bool {
+        self.0.as_ref().is_some_and(|lane| {
+            let staged = lane.marks.iter().any(|(_, meaning)| match meaning {
+                Meaning::Ping(id) => id.payload() == *payload,
+                Meaning::OwnPing(_, ping) => ping.payload() == payload,
+                Meaning::Pong(_) | Meaning::Farewell(_) => false,
+            });
+            staged
+                || lane.ping.is_some_and(|id| id.payload() == *payload)
+                || lane.own_pings.iter().any(|(_, ping)| ping.payload() == payload)
+        })
+    }
+
+    /// Says something that nobody asked for; `false` if too many answers wait already.
+    pub(crate) fn volunteer(&mut self, pong: Control) -> bool {
+        let pongs = &mut self.lane().pongs;
+        // Room for an answer is left: what the peer asks for goes before what nobody asked for.
+        let accepted = pongs.len() < MAX_OWN;
+        if accepted {
+            pongs.push_back(Box::new(pong));
+        }
+        accepted
+    }
+
     /// Says `farewell` ahead of all data.
     pub(crate) fn part(&mut self, farewell: Farewell) {
         self.lane().farewell = Some(farewell);
     }
 
-    /// Forgets a ping that is not on its way yet.
+    /// Forgets pings that are not on their way yet.
     pub(crate) fn withdraw_ping(&mut self) {
         if let Some(lane) = &mut self.0 {
             lane.ping = None;
+            lane.own_pings = VecDeque::new();
         }
         self.release();
     }
@@ -70,6 +110,7 @@ impl ControlLane {
     pub(crate) fn clear(&mut self) {
         if let Some(lane) = &mut self.0 {
             lane.pongs = VecDeque::new();
+            lane.own_pings = VecDeque::new();
             (lane.ping, lane.farewell) = (None, None);
             if lane.written == 0 {
                 lane.staged = Vec::new();
@@ -99,6 +140,10 @@ impl ControlLane {
         if let Some(id) = lane.ping.take() {
             write_control(&mut lane.staged, Opcode::Ping, &id.payload(), masks);
             lane.marks.push_back((lane.staged.len(), Meaning::Ping(id)));
+        }
+        for (id, ping) in std::mem::take(&mut lane.own_pings) {
+            write_control(&mut lane.staged, Opcode::Ping, ping.payload(), masks);
+            lane.marks.push_back((lane.staged.len(), Meaning::OwnPing(id, ping)));
         }
         if let Some(farewell) = lane.farewell.take() {
             write_farewell(&mut lane.staged, &farewell, masks);
@@ -145,7 +190,8 @@ impl ControlLane {
             lane.staged = Vec::new();
             lane.marks = VecDeque::new();
             lane.written = 0;
-            if lane.pongs.is_empty() && lane.ping.is_none() && lane.farewell.is_none() {
+            let Lane { pongs, ping, own_pings, farewell, .. } = &**lane;
+            if pongs.is_empty() && ping.is_none() && own_pings.is_empty() && farewell.is_none() {
                 self.0 = None;
             }
         }
@@ -188,3 +234,6 @@ pub(crate) fn append_masked(mask: Option<[u8; 4]>, payload: &[u8], out: &mut Vec
 
 /// How many pings are answered one by one while the peer does not read.
 const MAX_PONGS: usize = 16;
+
+/// How many pings with data, and how many pongs that nobody asked for, may wait to be written.
+pub(crate) const MAX_OWN: usize = MAX_PONGS / 2;

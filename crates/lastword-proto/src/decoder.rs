@@ -86,7 +86,8 @@ pub(crate) struct Control {
 }
 
 impl Control {
-    fn new(opcode: Opcode, payload: &[u8]) -> Self {
+    /// `payload` is cut at 125 bytes: who calls has seen to it that it is no longer.
+    pub(crate) fn new(opcode: Opcode, payload: &[u8]) -> Self {
         let mut bytes = [0; MAX_CONTROL];
         for (to, from) in bytes.iter_mut().zip(payload) {
             *to = *from;

@@ -127,6 +127,12 @@ impl Encoder {
         self.queued
     }
 
+    /// What the queue takes up beside the payloads.
+    #[inline]
+    pub(crate) fn overhead(&self) -> usize {
+        self.queue.len().saturating_mul(OVERHEAD)
+    }
+
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.queue.is_empty() && self.current.is_none()
@@ -261,6 +267,9 @@ fn encode_part(part: PartOut, tools: &mut Tools) {
     let completes = if part.last { Completes::Streamed(part.total) } else { Completes::Nothing };
     tools.output.put(header, &payload, completes);
 }
+
+/// What a queued message costs beside its payload: its place in the queue, and its block's own books.
+const OVERHEAD: usize = size_of::<Item>();
 
 /// How many bytes of frames are made ahead of the wire.
 pub(crate) const AHEAD: u64 = 64 << 10;

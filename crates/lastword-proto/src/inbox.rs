@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use crate::burst::Burst;
 use crate::event::Event;
 use crate::ledger::Tally;
+use crate::message::Part;
 
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
@@ -74,6 +75,17 @@ impl Inbox {
             self.cost = self.cost.saturating_sub(cost(1, bytes));
         }
         Some(event)
+    }
+
+    /// What came first, if that is the end of a message that is taken by parts.
+    pub(crate) fn pop_last_part(&mut self) -> Option<Part> {
+        self.settle();
+        let first = self.queue.pop_front_if(
+            |first| matches!(first, Waiting::Event(Event::Part(part)) if part.last),
+        )?;
+        let Waiting::Event(Event::Part(part)) = first else { return None };
+        self.cost = self.cost.saturating_sub(cost(1, part.data.len()));
+        Some(part)
     }
 
     /// Lends what came first, if that is a burst. It counts as waiting until the next call for more.

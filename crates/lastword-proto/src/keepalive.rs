@@ -24,13 +24,15 @@ pub(crate) enum Way {
     Ahead,
     /// Behind all that was accepted before.
     Behind,
+    /// Ahead of data, with data of the application's own.
+    Own,
 }
 
 impl PingId {
-    /// What stands in the ping's payload.
+    /// What stands in the ping's payload, if that is not the application's own.
     pub(crate) const fn payload(self) -> [u8; 8] {
         let way = match self.way {
-            Way::Ahead => 0,
+            Way::Ahead | Way::Own => 0,
             Way::Behind => 1 << 63,
         };
         (self.number | way).to_be_bytes()
@@ -45,6 +47,8 @@ pub(crate) struct Keepalive {
     /// The newest that was answered on each way.
     ahead: Answered,
     behind: Answered,
+    /// There are few that ask with data of their own.
+    own: Option<Box<Answered>>,
     /// How long the last answer took, if there was one.
     latency: Nanoseconds,
     answers: u64,
@@ -78,6 +82,17 @@ struct Asked {
     id: PingId,
     at: Instant,
     position: Tally,
+    /// Of the application's own.
+    data: Option<Box<[u8]>>,
+}
+
+impl Asked {
+    fn asks(&self, payload: &[u8]) -> bool {
+        match &self.data {
+            Some(data) => **data == *payload,
+            None => self.id.payload() == *payload,
+        }
+    }
 }
 
 impl Keepalive {
@@ -89,20 +104,26 @@ impl Keepalive {
     }
 
     /// The ping left: behind it stand all messages up to `position`.
-    pub(crate) fn wrote(&mut self, id: PingId, position: Tally, now: Instant) {
+    pub(crate) fn wrote(
+        &mut self,
+        id: PingId,
+        data: Option<Box<[u8]>>,
+        position: Tally,
+        now: Instant,
+    ) {
         let all = self.asked.make();
         if all.len() >= MAX_ASKED {
             // The newest is worth more: its answer says all that the older ones' would.
             all.pop_front();
         }
-        all.push_back(Asked { id, at: now, position });
+        all.push_back(Asked { id, at: now, position, data });
     }
 
     /// A pong came. It answers the ping with its payload, and all before that one; a pong that
     /// nobody asked for answers nothing (section 5.5.3). Gives how far the account of sent messages
     /// stood behind the answered ping.
     pub(crate) fn answer(&mut self, payload: &[u8], now: Instant) -> Option<Tally> {
-        let index = self.asked.iter().position(|asked| asked.id.payload() == *payload)?;
+        let index = self.asked.iter().position(|asked| asked.asks(payload))?;
         let mut position = None;
         let mut asked = self.asked.take();
         for asked in asked.drain(..=index) {
@@ -111,6 +132,7 @@ impl Keepalive {
             match asked.id.way {
                 Way::Ahead => self.ahead = answered,
                 Way::Behind => self.behind = answered,
+                Way::Own => self.own = Some(Box::new(answered)),
             }
             self.latency = round_trip;
             position = Some(asked.position);
@@ -120,6 +142,11 @@ impl Keepalive {
         }
         self.answers = self.answers.saturating_add(1);
         position
+    }
+
+    /// Whether a written ping with this data waits for its answer.
+    pub(crate) fn asks(&self, payload: &[u8]) -> bool {
+        self.asked.iter().any(|asked| asked.asks(payload))
     }
 
     /// Whether a written ping waits for its answer.
@@ -132,6 +159,7 @@ impl Keepalive {
         let newest = match ping.way {
             Way::Ahead => self.ahead,
             Way::Behind => self.behind,
+            Way::Own => self.own.as_deref().copied().unwrap_or_default(),
         };
         (newest.number >= ping.number).then(|| newest.round_trip.into())
     }

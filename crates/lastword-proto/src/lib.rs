@@ -61,7 +61,7 @@ pub use closing::{
     TransportError,
 };
 pub use config::{Compression, Config, DeflateConfig, Delivery, OpeningLimits, Unconfirmed};
-pub use connection::{Connection, Leave, SendRefused, Transmit};
+pub use connection::{Connection, ControlRefused, Leave, SendRefused, Transmit};
 pub use cut::{Cut, FrameCut, MessageCut};
 pub use event::Event;
 pub use exchange::Exchange;

@@ -27,6 +27,12 @@ pub enum Act {
     LastPart(u8),
     /// The application asks a ping.
     Ping,
+    /// The application asks a ping with data of its own, the n-th.
+    PingWith(u8),
+    /// The application sends a pong that nobody asked for.
+    Pong(u8),
+    /// The application takes what has come of an unfinished message.
+    TakePart,
     /// The application asks for a confirmation of all that it sent.
     Confirm,
     /// The application closes, with the n-th farewell.
@@ -76,7 +82,7 @@ pub enum Act {
 }
 
 impl Act {
-    const NAMES: [(&'static str, Self); 28] = [
+    const NAMES: [(&'static str, Self); 31] = [
         ("send", Self::Send(0)),
         ("part", Self::Part(0)),
         ("last-part", Self::LastPart(0)),
@@ -105,6 +111,9 @@ impl Act {
         ("wait", Self::Wait),
         ("pass", Self::Pass(0)),
         ("send-prepared", Self::SendPrepared(0)),
+        ("ping-with", Self::PingWith(0)),
+        ("pong", Self::Pong(0)),
+        ("take-part", Self::TakePart),
     ];
 
     /// How many kinds there are.
@@ -126,6 +135,8 @@ impl Act {
         match self {
             Self::Send(_) => Self::Send(number),
             Self::SendPrepared(_) => Self::SendPrepared(number),
+            Self::PingWith(_) => Self::PingWith(number),
+            Self::Pong(_) => Self::Pong(number),
             Self::Part(_) => Self::Part(number),
             Self::LastPart(_) => Self::LastPart(number),
             Self::Close(_) => Self::Close(number),
@@ -144,6 +155,8 @@ impl Act {
         match self {
             Self::Send(n)
             | Self::SendPrepared(n)
+            | Self::PingWith(n)
+            | Self::Pong(n)
             | Self::Part(n)
             | Self::LastPart(n)
             | Self::Close(n)

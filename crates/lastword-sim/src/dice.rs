@@ -30,6 +30,9 @@ fn likelihoods(rng: &mut Rng) -> Vec<u8> {
             Act::Part(_)
             | Act::LastPart(_)
             | Act::Ping
+            | Act::PingWith(_)
+            | Act::Pong(_)
+            | Act::TakePart
             | Act::Confirm
             | Act::Forward
             | Act::Stall

@@ -197,6 +197,25 @@ impl Side {
         self.asked.extend(id.map(|id| (id, upto)));
     }
 
+    /// The application asks a ping with data of its own; there are few, so that some are the same.
+    pub fn ping_with(&mut self, number: u8) {
+        let data = vec![number; usize::from(number % 4)];
+        self.asked.extend(self.connection.ping_with(&data).ok().map(|id| (id, 0)));
+    }
+
+    /// The application sends a pong that nobody asked for, perhaps one that looks like an answer.
+    pub fn pong(&mut self, number: u8) {
+        // Refused or not, it changes nothing that the oracle looks at.
+        let _ = self.connection.pong(&vec![number; usize::from(number % 4)]);
+    }
+
+    /// The application takes what has come of an unfinished message.
+    pub fn take_part(&mut self) -> Option<Event> {
+        let part = self.connection.take_part()?;
+        self.parts.extend_from_slice(part.data.payload());
+        Some(Event::Part(part))
+    }
+
     /// The application closes, with the n-th farewell.
     pub fn close(&mut self, number: u8, now: Instant) {
         self.diary.closed |= self.connection.is_open();

@@ -57,6 +57,9 @@ impl World {
             | Act::Part(_)
             | Act::LastPart(_)
             | Act::Ping
+            | Act::PingWith(_)
+            | Act::Pong(_)
+            | Act::TakePart
             | Act::Confirm
             | Act::Close(_)
             | Act::Shutdown
@@ -73,6 +76,11 @@ impl World {
             Act::Part(number) => side.send_part(size(number), false),
             Act::LastPart(number) => side.send_part(size(number), true),
             Act::Ping => side.ask(Confirms::Nothing),
+            Act::PingWith(number) => side.ping_with(number),
+            Act::Pong(number) => side.pong(number),
+            Act::TakePart => {
+                self.fetch_by(index, Side::take_part)?;
+            }
             Act::Confirm => side.ask(Confirms::All),
             Act::Close(number) => side.close(number, now),
             Act::Shutdown => {
@@ -187,10 +195,18 @@ impl World {
 
     /// The application fetches one event, and compares it with what the other side sent.
     fn fetch(&mut self, index: usize) -> Result<Option<Event>, Broken> {
+        self.fetch_by(index, Side::fetch)
+    }
+
+    fn fetch_by(
+        &mut self,
+        index: usize,
+        fetch: fn(&mut Side) -> Option<Event>,
+    ) -> Result<Option<Event>, Broken> {
         let (side, peer) = self.pair(index);
         let (number, before) = (side.fetched, side.parts.len());
         let ended = side.fetched_ending.is_some();
-        let Some(event) = side.fetch() else { return Ok(None) };
+        let Some(event) = fetch(side) else { return Ok(None) };
         if ended {
             return Err(Broken::new("the ending is the last event", format!("{event:?} follows")));
         }

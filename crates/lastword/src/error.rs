@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lastword_proto::handshake::{client, server};
-use lastword_proto::{Ending, Message};
+use lastword_proto::{ControlRefused, Ending, Message};
 
 /// The connection is over, and did not end cleanly. Holds the [`Ending`] that tells how.
 #[derive(Clone)]
@@ -33,6 +33,21 @@ pub enum SendError {
     /// `try_send` only: `Config::send_buffer` is full.
     #[error("not sent: the send buffer is full (send_buffer)")]
     Full(Message),
+    /// `send_timeout` only: there was no room within the time that it was given.
+    #[error("not sent: no room in the send buffer (send_buffer) within {limit:?}")]
+    TimedOut {
+        /// How long was waited.
+        limit: Duration,
+        /// The message.
+        message: Message,
+    },
+    /// `try_send` only: a message is being sent by parts, which no other may interrupt
+    /// (RFC 6455 section 5.4).
+    #[error("not sent: another message is being sent by parts")]
+    Streaming(Message),
+    /// A [`MessageWriter`](crate::MessageWriter) only: the part is of another kind than its message.
+    #[error("not sent: the part is of another kind than its message")]
+    KindChanged(Message),
     /// The connection is closing: nothing may follow a close frame.
     #[error("not sent: the connection is closing")]
     Closing(Message),
@@ -45,9 +60,53 @@ impl SendError {
     /// The message that was not sent.
     pub fn into_message(self) -> Message {
         match self {
-            Self::Full(message) | Self::Closing(message) | Self::Ended(_, message) => message,
+            Self::Full(message)
+            | Self::Streaming(message)
+            | Self::KindChanged(message)
+            | Self::Closing(message)
+            | Self::TimedOut { message, .. }
+            | Self::Ended(_, message) => message,
         }
     }
+}
+
+/// What a connection fails with as a `Stream` and a `Sink`, which know one error.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StreamError {
+    /// The connection is over, and did not end cleanly.
+    #[error(transparent)]
+    Ended(#[from] Ended),
+    /// A message was not accepted for sending; it comes back.
+    #[error(transparent)]
+    NotSent(#[from] SendError),
+}
+
+/// Why `recv_timeout` gave no message.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReceiveError {
+    /// None came within the time that it was given. The connection goes on.
+    #[error("no message within {limit:?}")]
+    TimedOut {
+        /// How long was waited.
+        limit: Duration,
+    },
+    /// The connection is over, and did not end cleanly.
+    #[error(transparent)]
+    Ended(#[from] Ended),
+}
+
+/// Why a ping was not sent, or not answered.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PingError {
+    /// It was not accepted.
+    #[error(transparent)]
+    Refused(#[from] ControlRefused),
+    /// The connection ended before the answer.
+    #[error("not answered: {0}")]
+    Ended(Ended),
 }
 
 /// Why a client got no connection.

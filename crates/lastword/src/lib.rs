@@ -26,38 +26,47 @@
 mod broadcast;
 mod connect;
 mod error;
+pub mod guide;
 mod opening;
 mod outbox;
+mod parts;
 mod pump;
 mod reconnect;
 mod seed;
 mod serve;
 mod shared;
+mod streams;
 mod sync;
 mod tls;
 mod transport;
+mod watch;
 mod websocket;
 
 pub use broadcast::{Counters, Reach, Subscription, Topic, broadcast};
 pub use connect::{Client, connect};
-pub use error::{AcceptError, ConnectError, Ended, Phase, SendError};
+pub use error::{
+    AcceptError, ConnectError, Ended, Phase, PingError, ReceiveError, SendError, StreamError,
+};
 /// The protocol without I/O, that all of this stands on.
 pub use lastword_proto as proto;
 pub use lastword_proto::handshake::server::{Hosts, Origins, Refusal, Subprotocols};
 pub use lastword_proto::{
-    Budget, Cause, CloseCode, CloseFrame, Config, Cut, Ending, Farewell, First, Ledger, Loss,
-    Message, Role, Tally, TimeOut, Utf8Bytes, Violation,
+    Budget, Cause, CloseCode, CloseFrame, Compression, Config, ControlRefused, Cut, Ending,
+    Farewell, First, Kind, Ledger, Loss, Message, Role, Tally, TimeOut, Utf8Bytes, Violation,
 };
 pub use lastword_retry::{Backoff, Limit, Verdict};
-pub use opening::Opening;
+pub use opening::{ConnectionId, Opening};
 pub use outbox::{TopicConfig, WhenFull};
+pub use parts::{MessageReader, MessageWriter};
 pub use reconnect::{Because, Control, Reconnect, Resend, State, Stopped, connect_forever};
 pub use serve::{
-    Answer, Bound, Credentials, HandlerError, Incoming, InvalidRoute, Limits, Outcome, Params,
-    Report, Routes, Server, Wants, accept, serve,
+    Answer, Bound, Carrier, Credentials, Farewells, HandlerError, Incoming, InvalidRoute, Limits,
+    Outcome, Params, Pending, Report, Routes, Server, Upgrades, Wants, accept, serve,
 };
+pub use tls::TlsDetails;
 /// The TLS that this crate speaks.
 pub use tokio_rustls::rustls;
+pub use watch::Watch;
 pub use websocket::{Batch, Receiver, Sender, WebSocket};
 
 /// A connection without a runtime, for a model checker: the handle, and the pump to be run beside it.

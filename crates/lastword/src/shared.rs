@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use lastword_proto::{
     Agreement, Burst, Config, Connection, Delivery, Ending, Event, Message, Operation, OurSide,
-    Transmit, TransportError,
+    Part, Transmit, TransportError,
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
@@ -23,6 +23,7 @@ use crate::opening::Opening;
 use crate::outbox::{Outbox, Slot};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, MutexGuard, thread_local};
+use crate::tls::TlsDetails;
 use crate::transport::{Addresses, Buffers, Transport};
 
 pub(crate) struct Shared {
@@ -39,6 +40,8 @@ pub(crate) struct Shared {
     /// ended), or the pump.
     pub(crate) keeper: Keeper,
     pub(crate) abandoned: AtomicBool,
+    /// Whether the receiver has told the end as a `Stream`. It stands here, where it takes up nothing.
+    pub(crate) told: AtomicBool,
     pub(crate) opening: Opening,
     /// `None` where nobody listens to it.
     span: Option<Box<tracing::Span>>,
@@ -65,6 +68,8 @@ pub(crate) struct Inner {
     at_rest: bool,
     /// Whether a sender found no room.
     pub(crate) crowded: bool,
+    /// Whether a sender waits for the end of a message that is sent by parts.
+    pub(crate) queued: bool,
     /// What topics keep for it while it is behind.
     pub(crate) outbox: Slot,
     /// While a batch is open, sends do not write.
@@ -174,9 +179,11 @@ impl Shared {
         let wakes = Arc::new(Wakes::default());
         let waker = Waker::from(Arc::clone(&wakes));
         let buffers = transport.buffers();
+        let opening = Opening::new(agreement, addresses);
         let span = tracing::info_span!(
             "websocket",
-            role = ?agreement.role,
+            id = %opening.id,
+            role = ?opening.role,
             peer = addresses.peer.map(tracing::field::display),
         );
         Arc::new(Self {
@@ -189,6 +196,7 @@ impl Shared {
                 buffers,
                 at_rest: false,
                 crowded: false,
+                queued: false,
                 outbox: None,
                 batches: 0,
                 armed: None,
@@ -200,7 +208,8 @@ impl Shared {
             holding: AtomicBool::new(false),
             keeper,
             abandoned: AtomicBool::new(false),
-            opening: Opening::new(agreement, addresses),
+            told: AtomicBool::new(false),
+            opening,
             span: (!span.is_disabled()).then(|| Box::new(span)),
         })
     }
@@ -211,6 +220,11 @@ impl Shared {
         let mut inner = self.inner.lock();
         inner.at_rest = false;
         inner
+    }
+
+    /// For whoever changes nothing.
+    pub(crate) fn look(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock()
     }
 
     /// Whether the last handle has gone away since this was last asked.
@@ -255,6 +269,46 @@ impl Shared {
                 return Poll::Pending;
             }
         }
+    }
+
+    /// The next part of a message, as soon as it is there; `None` at a clean end. A message that is
+    /// whole already is one part.
+    pub(crate) fn poll_part(&self, cx: &mut Context<'_>) -> Poll<Result<Option<Part>, Ended>> {
+        let mut inner = self.lock();
+        loop {
+            match inner.connection.poll_event() {
+                Some(Event::Message(data)) => {
+                    return Poll::Ready(Ok(Some(Part { data, last: true })));
+                }
+                Some(Event::Part(part)) => return Poll::Ready(Ok(Some(part))),
+                Some(_) => continue,
+                None => {}
+            }
+            if let Some(part) = inner.connection.take_part() {
+                return Poll::Ready(Ok(Some(part)));
+            }
+            if let Some(ending) = inner.connection.ending() {
+                let clean = ending.is_clean();
+                return Poll::Ready(if clean { Ok(None) } else { Err(Ended(Arc::clone(ending))) });
+            }
+            if self.poll_more(&mut inner, cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// How a connection ended that has ended in the middle of a message.
+    pub(crate) fn cut_off(&self) -> Ended {
+        let inner = self.lock();
+        let Some(ending) = inner.connection.ending() else {
+            unreachable!("there is an end of messages only behind that of the connection")
+        };
+        Ended(Arc::clone(ending))
+    }
+
+    /// Reads on, if that was paused for somebody who is gone.
+    pub(crate) fn resume(&self, inner: &mut Inner) {
+        self.after_request(inner, Writing::Corked);
     }
 
     /// Writes what was held back, and reads.
@@ -462,6 +516,10 @@ enum Progress {
 }
 
 impl Inner {
+    pub(crate) fn tls(&self) -> Option<TlsDetails> {
+        self.transport.as_ref()?.tls()
+    }
+
     /// Hands the core what topics keep for it, and writes, as long as there is room.
     #[cold]
     fn refill(&mut self) {

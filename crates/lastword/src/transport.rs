@@ -10,11 +10,18 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
+use crate::tls::TlsDetails;
+
 /// A stream that a connection owns. Implemented for what this crate opens itself; other streams come
 /// in through [`Plain`].
 pub(crate) trait Transport: AsyncRead + AsyncWrite + Send + Unpin {
     /// Makes the coming drop a reset rather than an orderly end, where the stream can.
     fn abandon(&self) {}
+
+    /// What TLS came to, if it is spoken here.
+    fn tls(&self) -> Option<TlsDetails> {
+        None
+    }
 
     /// Whether what it has taken may still have to be flushed.
     fn buffers(&self) -> Buffers {
@@ -81,6 +88,10 @@ impl<S> Tls<S> {
 impl<S: Transport> Transport for Tls<S> {
     fn abandon(&self) {
         self.stream.get_ref().0.abandon();
+    }
+
+    fn tls(&self) -> Option<TlsDetails> {
+        Some(TlsDetails::of(&self.stream))
     }
 }
 

@@ -10,12 +10,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use lastword_proto::{Burst, CloseCode, CloseFrame, Compression, Ending, Ledger, Message, PingId};
+use lastword_proto::{
+    Burst, CloseCode, CloseFrame, Compression, ControlRefused, Ending, Ledger, Message, Part,
+    PingId, SendRefused,
+};
 
-use crate::error::{Ended, SendError};
+use crate::error::{Ended, PingError, ReceiveError, SendError};
 use crate::opening::Opening;
 use crate::shared::{Inner, Shared, Writing, now};
 use crate::sync::atomic::Ordering;
+use crate::tls::TlsDetails;
 
 /// A WebSocket connection.
 ///
@@ -50,14 +54,16 @@ use crate::sync::atomic::Ordering;
 /// ```
 #[derive(Debug)]
 pub struct WebSocket {
-    sender: Sender,
-    receiver: Receiver,
+    pub(crate) sender: Sender,
+    pub(crate) receiver: Receiver,
 }
 
 /// The sending half of a connection. Clones send on the same connection.
 #[derive(Clone, Debug)]
 pub struct Sender {
     alive: Arc<Alive>,
+    /// What it waits for as a `Sink`, if it does.
+    pub(crate) as_sink: Wait,
 }
 
 /// The receiving half of a connection. Dropping it does not close the connection: what comes is
@@ -69,6 +75,26 @@ pub struct Receiver {
     burst: Burst,
 }
 
+/// What a sender waits for as a `Sink`, which keeps no future of the caller's. A clone waits for
+/// nothing.
+#[derive(Default)]
+pub(crate) struct Wait(pub(crate) Option<Box<Waiting>>);
+
+pub(crate) struct Waiting {
+    pub(crate) aim: Aim,
+    /// In a mutex that nobody locks, so that others may look at the sender meanwhile.
+    pub(crate) future: std::sync::Mutex<Reaching>,
+}
+
+pub(crate) type Reaching = Pin<Box<dyn Future<Output = Result<(), Ended>> + Send>>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Aim {
+    Room,
+    Flushed,
+    Closed,
+}
+
 /// Shared by the handles of a connection; the last one to go takes it along.
 struct Alive(Arc<Shared>);
 
@@ -76,7 +102,7 @@ impl WebSocket {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         let alive = Arc::new(Alive(shared));
         let receiver = Receiver { alive: Arc::clone(&alive), burst: Burst::default() };
-        Self { sender: Sender { alive }, receiver }
+        Self { sender: Sender { alive, as_sink: Wait::default() }, receiver }
     }
 
     /// The next message; `None` when the connection has ended cleanly.
@@ -91,6 +117,19 @@ impl WebSocket {
         &mut self,
     ) -> impl Future<Output = Result<Option<Message>, Ended>> + Send + use<'_> {
         self.receiver.recv()
+    }
+
+    /// The next message, if it comes within `limit`; with a limit of zero, if it is there. `None`
+    /// when the connection has ended cleanly.
+    ///
+    /// # Errors
+    /// [`ReceiveError::TimedOut`] when none came: the connection goes on.
+    /// [`ReceiveError::Ended`] when it has ended otherwise than cleanly.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost: a message is taken only in the moment in which it is returned.
+    pub async fn recv_timeout(&mut self, limit: Duration) -> Result<Option<Message>, ReceiveError> {
+        self.receiver.recv_timeout(limit).await
     }
 
     /// Sends a message: waits for room in the send buffer, and writes as soon as that is useful.
@@ -110,10 +149,46 @@ impl WebSocket {
         self.sender.send(message)
     }
 
+    /// Sends a message as [`send`](Self::send) does, and says whether it may be compressed:
+    /// [`Compression::Never`] for what would not shrink, or where a secret stands beside what an
+    /// attacker chose; [`Compression::Always`] whatever its size. Where permessage-deflate was not
+    /// agreed on, nothing is.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    /// Nothing is lost: the message is either not accepted or wholly queued.
+    pub async fn send_with(
+        &self,
+        message: impl Into<Message>,
+        compression: Compression,
+    ) -> Result<(), SendError> {
+        self.sender.send_with(message, compression).await
+    }
+
+    /// Sends a message as [`send`](Self::send) does, but waits no longer than `limit` for room in
+    /// the send buffer; with a limit of zero it is sent if there is room now.
+    ///
+    /// # Errors
+    /// [`SendError::TimedOut`], with the message, which is then not sent; else as
+    /// [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    /// Nothing is lost: the message is either not accepted or wholly queued.
+    pub async fn send_timeout(
+        &self,
+        message: impl Into<Message>,
+        limit: Duration,
+    ) -> Result<(), SendError> {
+        self.sender.send_timeout(message, limit).await
+    }
+
     /// Sends a message if there is room for it.
     ///
     /// # Errors
-    /// [`SendError`], with the message, also when the buffer is full.
+    /// [`SendError`], with the message, also when the buffer is full, or while another message is being
+    /// sent by parts.
     pub fn try_send(&self, message: impl Into<Message>) -> Result<(), SendError> {
         self.sender.try_send(message)
     }
@@ -155,6 +230,30 @@ impl WebSocket {
     /// Nothing is lost; the ping may be sent all the same.
     pub async fn ping(&self) -> Result<Duration, Ended> {
         self.sender.ping().await
+    }
+
+    /// Pings the peer with data of your own, of up to 125 bytes: how long the answer took. An
+    /// answer to a later ping answers this one, too.
+    ///
+    /// # Errors
+    /// [`PingError::Refused`]: the data is too long, a ping with the same data waits for its
+    /// answer, or too many wait to be written. [`PingError::Ended`] if the connection ends before
+    /// the answer.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost; the ping may be sent all the same.
+    pub async fn ping_with(&self, data: impl AsRef<[u8]> + Send) -> Result<Duration, PingError> {
+        self.sender.ping_with(data).await
+    }
+
+    /// Sends a pong that nobody asked for, with up to 125 bytes of data: a heartbeat in one
+    /// direction (RFC 6455 section 5.5.3). Never waits.
+    ///
+    /// # Errors
+    /// [`ControlRefused`]: the connection is closing, the data is too long, or too many wait to be
+    /// written.
+    pub fn pong(&self, data: impl AsRef<[u8]>) -> Result<(), ControlRefused> {
+        self.sender.pong(data)
     }
 
     /// The last round-trip time of a ping, the keepalive's included.
@@ -230,6 +329,12 @@ impl WebSocket {
             }
         });
     }
+
+    /// What TLS came to, while the connection is open; `None` without TLS, over a stream of the
+    /// caller's own that is encrypted already, and when the transport is gone.
+    pub fn tls(&self) -> Option<TlsDetails> {
+        self.sender.tls()
+    }
 }
 
 impl Sender {
@@ -246,6 +351,44 @@ impl Sender {
         message: impl Into<Message>,
     ) -> impl Future<Output = Result<(), SendError>> + Send {
         Sending { sender: self, step: Step::Offer(message.into()) }
+    }
+
+    /// Sends a message, compressed or not; see [`WebSocket::send_with`].
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    /// Nothing is lost: the message is either not accepted or wholly queued.
+    pub async fn send_with(
+        &self,
+        message: impl Into<Message>,
+        compression: Compression,
+    ) -> Result<(), SendError> {
+        self.send_when_room(message.into(), compression).await
+    }
+
+    /// Sends a message if there is room within `limit`; see [`WebSocket::send_timeout`].
+    ///
+    /// # Errors
+    /// [`SendError::TimedOut`], with the message, which is then not sent; else as
+    /// [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    /// Nothing is lost: the message is either not accepted or wholly queued.
+    pub async fn send_timeout(
+        &self,
+        message: impl Into<Message>,
+        limit: Duration,
+    ) -> Result<(), SendError> {
+        let mut message = Some(message.into());
+        let sending = self.accept_when_room(&mut message, Compression::Auto);
+        let sent = tokio::time::timeout(limit, sending).await;
+        match (sent, message) {
+            (Ok(result), _) => result,
+            (Err(_), Some(message)) => Err(SendError::TimedOut { limit, message }),
+            (Err(_), None) => unreachable!("what takes the message is done with it"),
+        }
     }
 
     /// Sends a message if there is room for it; see [`WebSocket::try_send`].
@@ -265,13 +408,18 @@ impl Sender {
     /// Nothing is lost: the message is either not accepted or wholly queued.
     pub async fn send_confirmed(&self, message: impl Into<Message>) -> Result<(), SendError> {
         let message = message.into();
-        self.send(message.clone()).await?;
-        let ping = {
-            let mut inner = self.shared().lock();
-            let ping = inner.connection.confirm();
-            self.shared().after_request(&mut inner, Writing::Now);
-            ping
-        };
+        let mut offered = Some(message.clone());
+        // Accepted and asked in one breath: nobody begins a message by parts in between.
+        let ping = self
+            .when_its_turn(|inner| {
+                let accepted = self.accept(inner, offered.take()?, Compression::Auto);
+                Some(accepted.map(|()| {
+                    let ping = inner.connection.confirm();
+                    self.shared().after_request(inner, Writing::Now);
+                    ping
+                }))
+            })
+            .await?;
         match self.answered(ping).await {
             Ok(_) => Ok(()),
             Err(ended) => Err(SendError::Ended(ended, message)),
@@ -325,6 +473,29 @@ impl Sender {
         self.answered(ping).await
     }
 
+    /// Pings the peer with data of your own; see [`WebSocket::ping_with`].
+    ///
+    /// # Errors
+    /// [`PingError::Refused`]: the data is too long, a ping with the same data waits for its
+    /// answer, or too many wait to be written. [`PingError::Ended`] if the connection ends before
+    /// the answer.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost; the ping may be sent all the same.
+    pub async fn ping_with(&self, data: impl AsRef<[u8]> + Send) -> Result<Duration, PingError> {
+        let ping = self.shared().request(|inner| inner.connection.ping_with(data.as_ref()))?;
+        self.answered(Some(ping)).await.map_err(PingError::Ended)
+    }
+
+    /// Sends a pong that nobody asked for; see [`WebSocket::pong`].
+    ///
+    /// # Errors
+    /// [`ControlRefused`]: the connection is closing, the data is too long, or too many wait to be
+    /// written.
+    pub fn pong(&self, data: impl AsRef<[u8]>) -> Result<(), ControlRefused> {
+        self.shared().request(|inner| inner.connection.pong(data.as_ref()))
+    }
+
     /// The last round-trip time of a ping, the keepalive's included.
     pub fn latency(&self) -> Option<Duration> {
         self.shared().lock().connection.latency()
@@ -374,6 +545,12 @@ impl Sender {
         &self.shared().opening
     }
 
+    /// What TLS came to, while the connection is open; `None` without TLS, over a stream of the
+    /// caller's own that is encrypted already, and when the transport is gone.
+    pub fn tls(&self) -> Option<TlsDetails> {
+        self.shared().lock().tls()
+    }
+
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.alive.0
     }
@@ -396,38 +573,117 @@ impl Sender {
     #[inline(never)]
     fn offer(&self, message: Message) -> Result<(), SendError> {
         let mut inner = self.shared().lock();
-        if inner.connection.is_open() && !self.shared().makes_room(&mut inner) {
-            inner.crowded = true;
+        if !self.is_ready(&mut inner) {
             return Err(SendError::Full(message));
         }
-        self.accept(&mut inner, message)
+        self.accept(&mut inner, message, Compression::Auto)
+    }
+
+    /// Takes a message for which there was room when that was asked for: it may overshoot the buffer,
+    /// if another sender was faster.
+    pub(crate) fn accept_now(&self, message: Message) -> Result<(), SendError> {
+        self.accept(&mut self.shared().lock(), message, Compression::Auto)
+    }
+
+    /// Whether a message would be taken, or refused once and for all; if neither, we hear of it when
+    /// there is room.
+    pub(crate) fn is_ready(&self, inner: &mut Inner) -> bool {
+        if !inner.connection.is_open() {
+            return true;
+        }
+        if inner.connection.is_streaming() {
+            inner.queued = true;
+            return false;
+        }
+        let ready = self.shared().makes_room(inner);
+        inner.crowded |= !ready;
+        ready
     }
 
     #[cold]
-    async fn send_when_room(&self, message: Message) -> Result<(), SendError> {
-        let mut message = Some(message);
+    async fn send_when_room(
+        &self,
+        message: Message,
+        compression: Compression,
+    ) -> Result<(), SendError> {
+        self.accept_when_room(&mut Some(message), compression).await
+    }
+
+    /// Takes the message in the moment in which it is accepted or refused.
+    async fn accept_when_room(
+        &self,
+        message: &mut Option<Message>,
+        compression: Compression,
+    ) -> Result<(), SendError> {
+        self.when_its_turn(|inner| Some(self.accept(inner, message.take()?, compression))).await
+    }
+
+    /// Waits until no message is being sent by parts, and there is room for another: or until there
+    /// will never be.
+    async fn when_its_turn<T>(&self, mut act: impl FnMut(&mut Inner) -> Option<T>) -> T {
         self.shared()
             .wait(|inner| {
-                if inner.connection.is_open() && !self.shared().makes_room(inner) {
-                    inner.crowded = true;
+                if !self.is_ready(inner) {
                     return None;
                 }
-                Some(self.accept(inner, message.take()?))
+                act(inner)
             })
             .await
     }
 
-    fn accept(&self, inner: &mut Inner, message: Message) -> Result<(), SendError> {
-        match inner.connection.send(message, Compression::Auto) {
+    /// Offers a part to the core when there is room for it; the first waits for its turn.
+    pub(crate) async fn write_part(
+        &self,
+        place: Place,
+        part: Part,
+        compression: Compression,
+    ) -> Result<(), SendError> {
+        let mut part = Some(part);
+        let mut offer = |inner: &mut Inner| {
+            let part = part.take()?;
+            let last = part.last;
+            let sent = inner.connection.send_part(part, compression);
+            if last && std::mem::take(&mut inner.queued) {
+                self.shared().changed.notify_waiters();
+            }
+            let writing = self.shared().writing(inner);
+            self.shared().after_request(inner, writing);
+            Some(sent.map_err(|refused| refusal(inner, refused)))
+        };
+        match place {
+            Place::First => self.when_its_turn(offer).await,
+            Place::Later => {
+                self.shared()
+                    .wait(|inner| {
+                        if inner.connection.is_open() && !self.shared().makes_room(inner) {
+                            inner.crowded = true;
+                            return None;
+                        }
+                        offer(inner)
+                    })
+                    .await
+            }
+        }
+    }
+
+    /// A message that was begun will not be finished.
+    pub(crate) fn give_up_message(&self) {
+        self.close(CloseCode::INTERNAL_ERROR, "error in fragmented message");
+    }
+
+    fn accept(
+        &self,
+        inner: &mut Inner,
+        message: Message,
+        compression: Compression,
+    ) -> Result<(), SendError> {
+        match inner.connection.send(message, compression) {
             Ok(()) => {
                 let writing = self.shared().writing(inner);
                 self.shared().after_request(inner, writing);
                 Ok(())
             }
-            Err(refused) => Err(match inner.connection.ending() {
-                Some(ending) => SendError::Ended(Ended(Arc::clone(ending)), refused.into_message()),
-                None => SendError::Closing(refused.into_message()),
-            }),
+            Err(refused) => Err(refusal(inner, refused)),
         }
     }
 
@@ -491,7 +747,9 @@ impl Sending<'_> {
     fn poll_in_turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         let mut waiting = match std::mem::replace(&mut self.step, Step::Done) {
             Step::Offer(message) => match self.sender.offer(message) {
-                Err(SendError::Full(message)) => Box::pin(self.sender.send_when_room(message)),
+                Err(SendError::Full(message) | SendError::Streaming(message)) => {
+                    Box::pin(self.sender.send_when_room(message, Compression::Auto))
+                }
                 result => return Poll::Ready(result),
             },
             Step::Wait(waiting) => waiting,
@@ -520,22 +778,78 @@ impl Receiver {
         Receiving(self)
     }
 
+    /// The next message, if it comes within `limit`; see [`WebSocket::recv_timeout`].
+    ///
+    /// # Errors
+    /// [`ReceiveError::TimedOut`] when none came: the connection goes on.
+    /// [`ReceiveError::Ended`] when it has ended otherwise than cleanly.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost: a message is taken only in the moment in which it is returned.
+    pub async fn recv_timeout(&mut self, limit: Duration) -> Result<Option<Message>, ReceiveError> {
+        match tokio::time::timeout(limit, self.recv()).await {
+            Ok(received) => Ok(received?),
+            Err(_) => Err(ReceiveError::TimedOut { limit }),
+        }
+    }
+
     /// What both sides said in the opening.
     pub fn opening(&self) -> &Opening {
         &self.alive.0.opening
     }
 
+    /// The next message, or the end, which is told once.
+    pub(crate) fn poll_item(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Message, Ended>>> {
+        if self.alive.0.told.load(Ordering::Relaxed) {
+            return Poll::Ready(None);
+        }
+        let next = std::task::ready!(self.poll_message(cx));
+        if !matches!(next, Ok(Some(_))) {
+            self.alive.0.told.store(true, Ordering::Relaxed);
+        }
+        Poll::Ready(next.transpose())
+    }
+
     #[inline(always)]
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Ended>> {
-        let Self { alive, burst } = self;
-        match burst.next() {
-            Some(message) => {
-                if burst.is_empty() {
-                    alive.0.holding.store(false, Ordering::Relaxed);
-                }
-                Poll::Ready(Ok(Some(message)))
-            }
-            None => alive.0.poll_message(burst, cx),
+        match self.next_in_hand() {
+            Some(message) => Poll::Ready(Ok(Some(message))),
+            None => self.alive.0.poll_message(&mut self.burst, cx),
+        }
+    }
+
+    /// A message that was fetched already.
+    #[inline(always)]
+    pub(crate) fn next_in_hand(&mut self) -> Option<Message> {
+        let message = self.burst.next();
+        if message.is_some() && self.burst.is_empty() {
+            self.alive.0.holding.store(false, Ordering::Relaxed);
+        }
+        message
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.alive.0
+    }
+}
+
+/// Where a part stands in its message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    First,
+    Later,
+}
+
+fn refusal(inner: &Inner, refused: SendRefused) -> SendError {
+    match (refused, inner.connection.ending()) {
+        (SendRefused::Streaming(message), None) => SendError::Streaming(message),
+        (SendRefused::KindChanged(message), None) => SendError::KindChanged(message),
+        (refused, None) => SendError::Closing(refused.into_message()),
+        (refused, Some(ending)) => {
+            SendError::Ended(Ended(Arc::clone(ending)), refused.into_message())
         }
     }
 }
@@ -547,7 +861,7 @@ impl Drop for Receiver {
         inner.connection.discard_burst(&self.burst);
         inner.connection.stop_delivery();
         // Reading may have been paused for a reader that is gone now.
-        self.alive.0.after_request(&mut inner, Writing::Corked);
+        self.alive.0.resume(&mut inner);
     }
 }
 
@@ -555,6 +869,18 @@ impl Drop for Alive {
     fn drop(&mut self) {
         self.0.abandoned.store(true, Ordering::Release);
         self.0.wakes.wake_pump();
+    }
+}
+
+impl Clone for Wait {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl std::fmt::Debug for Wait {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.as_ref().map(|waiting| waiting.aim).fmt(f)
     }
 }
 

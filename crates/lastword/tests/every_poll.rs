@@ -7,7 +7,7 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
-use lastword::{Client, CloseCode, Config, Message, Server, WebSocket, accept};
+use lastword::{Client, CloseCode, Compression, Config, Message, Server, WebSocket, accept};
 use tokio::io::{DuplexStream, duplex};
 use tokio::task::yield_now;
 
@@ -57,7 +57,7 @@ struct Deed {
     begin: for<'a> fn(&'a mut WebSocket, Message) -> Attempt<'a>,
 }
 
-const DEEDS: [Deed; 9] = [
+const DEEDS: [Deed; 13] = [
     Deed { name: "send", begin: |ws, m| Box::pin(async { drop(ws.send(m).await) }) },
     Deed { name: "sender", begin: |ws, m| Box::pin(async { drop(ws.sender().send(m).await) }) },
     Deed {
@@ -74,6 +74,19 @@ const DEEDS: [Deed; 9] = [
             })
         },
     },
+    Deed {
+        name: "send_with",
+        begin: |ws, m| Box::pin(async { drop(ws.send_with(m, Compression::Always).await) }),
+    },
+    Deed {
+        name: "send_timeout",
+        begin: |ws, m| Box::pin(async { drop(ws.send_timeout(m, Duration::MAX).await) }),
+    },
+    Deed {
+        name: "send_parts",
+        begin: |ws, m| Box::pin(async { drop(ws.send_parts(m.kind()).finish_with(m).await) }),
+    },
+    Deed { name: "ping_with", begin: |ws, _| Box::pin(async { drop(ws.ping_with("data").await) }) },
     Deed { name: "flush", begin: |ws, _| Box::pin(async { drop(ws.flush().await) }) },
     Deed { name: "ping", begin: |ws, _| Box::pin(async { drop(ws.ping().await) }) },
     Deed { name: "ended", begin: |ws, _| Box::pin(async { drop(ws.ended().await) }) },

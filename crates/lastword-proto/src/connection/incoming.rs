@@ -11,6 +11,7 @@ use crate::config::{Delivery, READ};
 use crate::decoder::{Control, Data, Piece};
 use crate::event::Event;
 use crate::ledger::Tally;
+use crate::message::Part;
 use crate::record::{Entry, FrameEntry};
 use crate::timers::Timer;
 use crate::violation::Violation;
@@ -59,6 +60,50 @@ impl Connection {
         if budget.is_exhausted() && self.assembler.held() >= Budget::STEP && self.reads_frames() {
             let limit = budget.limit();
             self.violated(Violation::OutOfMemory { limit }, now);
+        }
+    }
+
+    /// What has come of the message in progress, when all messages before it were fetched: a driver
+    /// with [`Delivery::Whole`] takes a single message by parts, though it gets the others whole. Text
+    /// is cut between characters. `None` if nothing has come since the last time.
+    ///
+    /// Once a part is taken, the last one comes as an [`Event::Part`], in its turn, and while more than
+    /// [`Config::receive_buffer`](crate::Config::receive_buffer) waits of it reading pauses. Who does
+    /// not want the rest says so with [`Self::abandon_message`].
+    pub fn take_part(&mut self) -> Option<Part> {
+        // What stands behind a violation, or what it was found in, is nobody's.
+        let listening = self.reader == Reader::Listening && self.remains.verdict.is_none();
+        if !listening || !self.inbox.is_empty() {
+            return None;
+        }
+        let data = self.assembler.take_ready()?;
+        // Whoever takes a long message as it comes is not idle.
+        self.last_message = self.last_received.unwrap_or(self.last_message).max(self.last_message);
+        self.account.delivered.add_part(data.len(), false);
+        if self.share.is_some() {
+            self.recount();
+        }
+        Some(Part { data, last: false })
+    }
+
+    /// The application wants no more of the message that it took parts of: the rest is counted and
+    /// thrown away, as it comes.
+    pub fn abandon_message(&mut self) {
+        if let Some(part) = self.inbox.pop_last_part() {
+            return self.discard_part(&part);
+        }
+        let unwanted = self.assembler.abandon();
+        if self.ending.is_none() {
+            self.account.discarded.add_part(unwanted, false);
+        }
+    }
+
+    /// Counts a part that was taken, and that the application did not want, as thrown away.
+    pub fn discard_part(&mut self, part: &Part) {
+        if self.ending.is_none() {
+            let mut unwanted = Tally::default();
+            unwanted.add_part(part.data.len(), part.last);
+            self.account.discard_delivered(unwanted);
         }
     }
 
@@ -137,7 +182,8 @@ impl Connection {
     pub fn wants_read(&self) -> bool {
         match self.closing.state() {
             State::Open | State::Draining => {
-                self.inbox.cost() < self.granted(self.config.receive_buffer)
+                let limit = self.granted(self.config.receive_buffer);
+                (self.inbox.cost() < limit && self.assembler.ahead() <= limit)
                     || self.reader == Reader::Gone
             }
             // 6: while closing, reading goes on; what nobody fetches never makes a close wait.
@@ -212,6 +258,9 @@ impl Connection {
             Assembled::Part(part) => {
                 let (bytes, last) = (part.data.len(), part.last);
                 (Event::Part(part), bytes, last)
+            }
+            Assembled::Unwanted(bytes, last) => {
+                return self.account.discarded.add_part(bytes, last);
             }
         };
         let full = self.inbox.cost() >= self.config.receive_buffer

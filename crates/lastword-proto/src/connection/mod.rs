@@ -177,6 +177,32 @@ impl SendRefused {
     }
 }
 
+/// Why a ping or a pong of the application's own was not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ControlRefused {
+    /// The connection is closing or over.
+    #[error("not sent: the connection is closing")]
+    Closing,
+    /// The data is longer than a control frame may be (section 5.5).
+    #[error("not sent: {bytes} bytes of data, where a control frame holds at most {limit}")]
+    TooLong {
+        /// What was given.
+        bytes: usize,
+        /// What the RFC allows.
+        limit: usize,
+    },
+    /// A ping with the same data waits for its answer, which could not be told from that of this one.
+    #[error("not sent: a ping with the same data waits for its answer")]
+    Duplicate,
+    /// So many wait to be written already, since the peer does not read.
+    #[error("not sent: {limit} such frames wait to be written already")]
+    Crowded {
+        /// How many may wait.
+        limit: usize,
+    },
+}
+
 /// Why our side leaves, other than by a close of the application's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "the ways in which an application goes away")]

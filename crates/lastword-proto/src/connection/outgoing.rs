@@ -4,8 +4,10 @@ use std::time::Instant;
 
 use crate::closing::State;
 use crate::config::Compression;
-use crate::control::{Meaning, farewell_body};
+use crate::control::{MAX_OWN, Meaning, farewell_body};
+use crate::decoder::Control;
 use crate::encoder::{Encoder, PartOut, Tools};
+use crate::header::MAX_CONTROL;
 use crate::keepalive::{PingId, Way};
 use crate::message::{Message, Part};
 use crate::output::{COPIED, Completes};
@@ -14,7 +16,7 @@ use crate::record::{Entry, FrameEntry};
 use crate::timers::Timer;
 use crate::wire::{End, Farewell, Opcode, Role};
 
-use super::{Connection, SendRefused, Streaming, Transmit};
+use super::{Connection, ControlRefused, SendRefused, Streaming, Transmit};
 
 /// What goes out.
 impl Connection {
@@ -151,6 +153,12 @@ impl Connection {
         Ok(())
     }
 
+    /// Whether a message that is sent by parts is not finished: until then no other is accepted.
+    #[inline]
+    pub const fn is_streaming(&self) -> bool {
+        self.streaming.is_some()
+    }
+
     /// Whether less waits to be sent than [`Config::send_buffer`](crate::Config::send_buffer) allows.
     #[inline]
     pub fn has_room(&self) -> bool {
@@ -164,10 +172,11 @@ impl Connection {
         self.waiting() <= self.config.send_buffer / 2
     }
 
-    /// Bytes that wait to be sent (and to be confirmed, with [`Unconfirmed::Kept`](crate::Unconfirmed::Kept)).
+    /// Bytes that wait to be sent, with the overhead of messages that are not in wire form yet (and to be confirmed, with [`Unconfirmed::Kept`](crate::Unconfirmed::Kept)).
     #[inline]
     pub fn waiting(&self) -> usize {
-        self.output_waiting().saturating_add(self.account.kept_bytes())
+        let waiting = self.output_waiting().saturating_add(self.encoder.overhead());
+        waiting.saturating_add(self.account.kept_bytes())
     }
 
     /// Asks the peer for a sign of life, ahead of data; [`Self::answered`] tells of the answer.
@@ -178,6 +187,45 @@ impl Connection {
         }
         let Self { keepalive, output, .. } = self;
         Some(output.control.ask(|| keepalive.next_id(Way::Ahead)))
+    }
+
+    /// Pings the peer with data of the application's own, ahead of queued messages;
+    /// [`Self::answered`] tells of the answer. An answer to it answers all pings that left before.
+    ///
+    /// # Errors
+    /// [`ControlRefused`]: the connection is closing, `data` is too long, a ping with the same data
+    /// waits for its answer, or too many wait to be written.
+    pub fn ping_with(&mut self, data: &[u8]) -> Result<PingId, ControlRefused> {
+        self.may_say(data)?;
+        if self.keepalive.asks(data) || self.output.control.asks(data) {
+            return Err(ControlRefused::Duplicate);
+        }
+        let id = self.keepalive.next_id(Way::Own);
+        let accepted = self.output.control.ask_with(id, Control::new(Opcode::Ping, data));
+        if accepted { Ok(id) } else { Err(ControlRefused::Crowded { limit: MAX_OWN }) }
+    }
+
+    /// Sends a pong that nobody asked for, a heartbeat in one direction (section 5.5.3), ahead of
+    /// queued messages. While the peer does not read, answers to its pings may take its place.
+    ///
+    /// # Errors
+    /// [`ControlRefused`]: the connection is closing, `data` is too long, or too many pongs wait to
+    /// be written.
+    pub fn pong(&mut self, data: &[u8]) -> Result<(), ControlRefused> {
+        self.may_say(data)?;
+        let accepted = self.output.control.volunteer(Control::new(Opcode::Pong, data));
+        if accepted { Ok(()) } else { Err(ControlRefused::Crowded { limit: MAX_OWN }) }
+    }
+
+    fn may_say(&self, data: &[u8]) -> Result<(), ControlRefused> {
+        if self.closing.state() != State::Open {
+            return Err(ControlRefused::Closing);
+        }
+        // 5.5: "All control frames MUST have a payload length of 125 bytes or less".
+        if data.len() > MAX_CONTROL {
+            return Err(ControlRefused::TooLong { bytes: data.len(), limit: MAX_CONTROL });
+        }
+        Ok(())
     }
 
     /// Asks the peer for a sign of life behind all messages accepted so far: its answer confirms
@@ -251,7 +299,8 @@ impl Connection {
     pub(super) fn settle(&mut self, now: Instant) {
         while let Some(completes) = self.output.completed() {
             match completes {
-                Completes::Nothing => {}
+                // A part, or a fragment: whoever sends a long message is not idle.
+                Completes::Nothing => self.last_message = now,
                 Completes::Message(message) => {
                     if self.record.is_some() {
                         self.record_sent(message.kind().opcode(), message.payload());
@@ -277,6 +326,11 @@ impl Connection {
         while let Some(meaning) = self.output.completed_control() {
             match meaning {
                 Meaning::Ping(id) => self.wrote_ping(id, now),
+                Meaning::OwnPing(id, ping) => {
+                    self.record_sent(Opcode::Ping, ping.payload());
+                    let data = Some(ping.payload().into());
+                    self.keepalive.wrote(id, data, self.account.position(), now);
+                }
                 Meaning::Pong(pong) => self.record_sent(Opcode::Pong, pong.payload()),
                 Meaning::Farewell(farewell) => self.wrote_close(&farewell, now),
             }
@@ -294,7 +348,7 @@ impl Connection {
 
     pub(super) fn wrote_ping(&mut self, id: PingId, now: Instant) {
         self.record_sent(Opcode::Ping, &id.payload());
-        self.keepalive.wrote(id, self.account.position(), now);
+        self.keepalive.wrote(id, None, self.account.position(), now);
     }
 
     pub(super) fn wrote_close(&mut self, farewell: &Farewell, now: Instant) {

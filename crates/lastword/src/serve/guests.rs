@@ -32,7 +32,7 @@ struct Book {
     present: BTreeMap<u64, Guest>,
     next: u64,
     /// Set when all have to leave: then it matters how they do.
-    farewells: Option<Vec<(SocketAddr, Arc<Ending>)>>,
+    farewells: Option<Vec<(Option<SocketAddr>, Arc<Ending>)>>,
 }
 
 #[derive(Default)]
@@ -65,9 +65,14 @@ impl Guests {
     /// Asks all to leave, and those who are still to come.
     pub(super) fn see_off(&self) {
         let mut book = self.list.book();
-        book.farewells = Some(Vec::new());
+        book.farewells.get_or_insert_default();
         let connections = book.present.values().filter_map(|guest| guest.connection.as_ref());
         connections.for_each(|connection| show_the_door(connection));
+    }
+
+    /// Whether all were asked to leave.
+    pub(super) fn are_seen_off(&self) -> bool {
+        self.list.book().farewells.is_some()
     }
 
     /// Waits until those who were asked to leave are gone.
@@ -75,6 +80,8 @@ impl Guests {
         while self.count() > 0 {
             self.list.empty.notified().await;
         }
+        // Another may wait for the same.
+        self.list.empty.notify_one();
     }
 
     pub(super) fn count(&self) -> usize {
@@ -89,8 +96,9 @@ impl Guests {
     }
 
     /// How those took leave who were asked to.
-    pub(super) fn farewells(&self) -> Vec<(SocketAddr, Arc<Ending>)> {
-        self.list.book().farewells.take().unwrap_or_default()
+    pub(super) fn farewells(&self) -> Vec<(Option<SocketAddr>, Arc<Ending>)> {
+        let mut book = self.list.book();
+        book.farewells.as_mut().map(std::mem::take).unwrap_or_default()
     }
 }
 
@@ -113,7 +121,7 @@ impl Place {
     }
 
     /// The connection is over.
-    pub(super) fn ended(&self, peer: SocketAddr, ending: &Arc<Ending>) {
+    pub(super) fn ended(&self, peer: Option<SocketAddr>, ending: &Arc<Ending>) {
         let mut book = self.list.book();
         if let Some(guest) = book.present.get_mut(&self.number) {
             guest.connection = None;

@@ -81,7 +81,9 @@ where
         let stuck = guests.count();
         guests.dismiss();
         guests.all_gone().await;
-        Report { endings: guests.farewells(), stuck }
+        let farewells = guests.farewells().into_iter();
+        let endings = farewells.filter_map(|(peer, ending)| Some((peer?, ending))).collect();
+        Report { endings, stuck }
     }
 
     /// The whole life of an accepted stream.
@@ -103,7 +105,7 @@ where
             let ending = served.over().await;
             // Whoever was accepted has an address.
             if let Some(peer) = shared.opening.peer_addr {
-                place.ended(peer, &ending);
+                place.ended(Some(peer), &ending);
                 self.observe(peer, Ok(ending));
             }
             drop(shared);

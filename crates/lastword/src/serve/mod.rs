@@ -7,7 +7,8 @@
 //! Here stand the options and the doors; a [`house`] attends to one listener, [`worker`] is a thread
 //! that has one, [`admission`] leads a stream to a connection and asks the application at the [`gate`],
 //! [`answer`], [`credentials`] and [`routes`] know what is said there, [`served`] runs it with its handler,
-//! [`limits`] says how many may be here, and [`guests`] knows who is.
+//! [`limits`] says how many may be here, and [`guests`] knows who is. [`upgrades`] is for
+//! those who come through an HTTP server of somebody else.
 
 mod admission;
 mod answer;
@@ -19,6 +20,7 @@ mod limits;
 mod listener;
 mod routes;
 mod served;
+mod upgrades;
 mod worker;
 
 use std::future::Future;
@@ -45,6 +47,7 @@ pub use self::limits::Limits;
 use self::limits::Turnstile;
 use self::listener::{Listener, listen, listen_together};
 pub use self::routes::{InvalidRoute, Params, Routes};
+pub use self::upgrades::{Carrier, Farewells, Pending, Upgrades};
 use self::worker::Worker;
 use crate::error::AcceptError;
 use crate::pump::Pump;
@@ -290,6 +293,13 @@ impl Server {
     pub const fn threads(mut self, threads: NonZeroUsize) -> Self {
         self.threads = Some(threads);
         self
+    }
+
+    /// For connections that come through an HTTP server of somebody else: hyper, axum, any. Takes the
+    /// settings, subprotocols and origins along; TLS, threads and the observer of
+    /// [`observe`](Self::observe) are for what this server accepts itself.
+    pub fn upgrades(self) -> Upgrades {
+        Upgrades::new(self.config, self.options)
     }
 
     /// Listens; starts its threads, if it has some of its own.

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use lastword_proto::{CloseCode, CloseFrame, Ending, Leave};
 
 use super::HandlerError;
-use crate::error::{Ended, SendError};
+use crate::error::{Ended, SendError, StreamError};
 use crate::pump::Pump;
 use crate::shared::{Shared, now};
 
@@ -94,5 +94,5 @@ impl<'a, T: Future<Output = Result<(), HandlerError>>> Served<'a, T> {
 
 /// Whether a handler only passed on that its connection is at its end: no failure of its own.
 fn is_of_connection(error: &(dyn std::error::Error + 'static)) -> bool {
-    error.is::<Ended>() || error.is::<SendError>()
+    error.is::<Ended>() || error.is::<SendError>() || error.is::<StreamError>()
 }

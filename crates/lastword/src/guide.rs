@@ -1,0 +1,8 @@
+//! Guides: what the options of one matter have to do with each other. Nothing but text, whose examples
+//! are tested.
+
+#[doc = include_str!("../guide/backpressure.md")]
+pub mod backpressure {}
+
+#[doc = include_str!("../guide/compression.md")]
+pub mod compression {}
