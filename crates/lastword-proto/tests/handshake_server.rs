@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use lastword_proto::handshake::server::{
-    Offer, Opening, Options, Origins, Refusal, RefusalReason, Step, Subprotocols,
+    Hosts, Offer, Opening, Options, Origins, Refusal, RefusalReason, Step, Subprotocols,
 };
 use lastword_proto::{Config, ContextTakeover, Exchange};
 use proptest::prelude::*;
@@ -414,4 +414,115 @@ fn a_parsed_request_is_held_to_the_same_limits_and_has_to_be_of_http_1_1() {
         assert_eq!(refusal.status(), status, "{}", refusal.reason());
         assert!(refusal.reason().to_string().contains(needle), "{}", refusal.reason());
     }
+}
+
+/// The status and the reason of the refusal, or 101.
+fn verdict(options: Options, header: &str) -> u16 {
+    let request = with("Host: example.com\r\n", header);
+    match opening(options).receive(request.as_bytes()) {
+        Step::Offer(_) => 101,
+        Step::Refused(refusal) => refusal.status().as_u16(),
+        Step::More => panic!("not complete: {request}"),
+    }
+}
+
+#[test]
+fn a_star_stands_for_a_part_of_a_name_and_for_nothing_else() {
+    let only = Origins::Only(vec!["https://*.example.com".into(), "http://a*b*c:1".into()]);
+    for (origin, status) in [
+        ("https://www.example.com", 101),
+        ("https://a.b.example.com", 101),
+        ("https://example.com", 403),
+        ("https://.example.com", 403),
+        ("https://www.example.com:8443", 403),
+        ("https://evil.com/.example.com", 403),
+        ("https://evil.com:80.example.com", 403),
+        ("https://user@a.example.com", 403),
+        ("https://*.example.com", 403),
+        ("https://www.example.com.evil.com", 403),
+        ("http://www.example.com", 403),
+        ("http://axbbxc:1", 101),
+        ("http://abc:1", 403),
+        ("http://axbxc:12", 403),
+        ("null", 403),
+    ] {
+        let options = || {
+            let mut options = Options::default();
+            options.origins = only.clone();
+            options
+        };
+        let header = format!("Host: server.example.com\r\nOrigin: {origin}\r\n");
+        assert_eq!(verdict(options(), &header), status, "{origin}");
+        // One that is served does not let another one in.
+        let header = format!("{header}Origin: https://evil.com\r\n");
+        assert_eq!(verdict(options(), &header), 403, "{origin} and another");
+    }
+}
+
+#[test]
+fn a_request_without_an_origin_is_served_unless_one_is_required() {
+    let list = || vec!["https://example.com".to_owned()];
+    for (origins, without, with) in [
+        (Origins::Any, 101, 101),
+        (Origins::Only(list()), 101, 101),
+        (Origins::Only(Vec::new()), 101, 403),
+        (Origins::Required(list()), 403, 101),
+        (Origins::Required(Vec::new()), 403, 403),
+    ] {
+        let mut options = Options::default();
+        options.origins = origins.clone();
+        let host = "Host: server.example.com\r\n";
+        assert_eq!(verdict(options.clone(), host), without, "{origins:?}");
+        let header = format!("{host}Origin: https://example.com\r\n");
+        assert_eq!(verdict(options, &header), with, "{origins:?}");
+    }
+}
+
+#[test]
+fn a_request_under_a_name_that_is_not_ours_is_misdirected() {
+    let ours = ["example.com", "*.example.org", "[::1]", "127.0.0.1:8765"];
+    for (host, status) in [
+        ("example.com", 101),
+        ("EXAMPLE.com:80", 101),
+        ("a.example.org:1", 101),
+        ("example.org", 421),
+        ("[::1]", 101),
+        ("[::1]:8765", 101),
+        ("[::2]", 421),
+        ("127.0.0.1:8765", 101),
+        ("127.0.0.1:8766", 421),
+        ("127.0.0.1", 421),
+        ("evil@a.example.org", 421),
+        ("rebound.evil.com", 421),
+        ("", 421),
+    ] {
+        let mut options = Options::default();
+        options.hosts = Hosts::Only(ours.map(String::from).to_vec());
+        assert_eq!(verdict(options, &format!("Host: {host}\r\n")), status, "{host}");
+    }
+    // A whole URI as target goes before Host.
+    let mut options = Options::default();
+    options.hosts = Hosts::Only(vec!["server.example.com".into()]);
+    let request = with("GET /chat?x=1 ", "GET http://evil.com/chat ");
+    check_refused_by(options, &request, 421, &["host \"evil.com\" is not served here"]);
+}
+
+#[test]
+fn an_ordinary_request_that_was_refused_can_be_looked_at_once() {
+    let mut opening = opening(Options::default());
+    let request = b"HEAD /health?deep HTTP/1.1\r\nHost: a\r\n\r\n";
+    assert!(matches!(opening.receive(request), Step::Refused(_)));
+    let request = opening.take_ordinary_request().unwrap();
+    assert_eq!((request.method().as_str(), request.uri().path()), ("HEAD", "/health"));
+    assert!(opening.take_ordinary_request().is_none());
+    assert!(matches!(opening.receive(b"more"), Step::More));
+
+    let mut opening = self::opening(Options::default());
+    let invalid = with("Version: 13", "Version: 8");
+    assert!(matches!(opening.receive(invalid.as_bytes()), Step::Refused(_)));
+    assert!(opening.take_ordinary_request().is_none());
+
+    let mut opening = self::opening(Options::default());
+    assert!(matches!(opening.receive(b"\x16\x03\x01 TLS\r\n\r\n"), Step::Refused(_)));
+    assert!(opening.take_ordinary_request().is_none());
 }

@@ -281,6 +281,8 @@ pub enum Phase {
     Tls,
     /// Waiting for the other side's part of the handshake.
     Handshake,
+    /// Waiting for our own application's word on the request.
+    Application,
 }
 
 impl fmt::Display for Phase {
@@ -291,6 +293,7 @@ impl fmt::Display for Phase {
             Self::Proxy => "waiting for the proxy",
             Self::Tls => "establishing TLS",
             Self::Handshake => "waiting for the handshake",
+            Self::Application => "waiting for the application to decide",
         })
     }
 }

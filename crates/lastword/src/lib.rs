@@ -53,7 +53,7 @@ pub use lastword_dial as dial;
 pub use lastword_dial::{Credentials, InvalidProxy, Proxy};
 /// The protocol without I/O, that all of this stands on.
 pub use lastword_proto as proto;
-pub use lastword_proto::handshake::server::{Origins, Refusal, Subprotocols};
+pub use lastword_proto::handshake::server::{Hosts, Origins, Refusal, Subprotocols};
 pub use lastword_proto::{
     Budget, Cause, CloseCode, CloseFrame, Compression, Config, ControlRefused, Cut, Ending,
     Farewell, First, Kind, Ledger, Loss, Message, Role, Tally, TimeOut, Utf8Bytes, Violation,
@@ -64,8 +64,8 @@ pub use outbox::{TopicConfig, WhenFull};
 pub use parts::{MessageReader, MessageWriter};
 pub use reconnect::{Because, Control, Reconnect, Resend, State, Stopped, connect_forever};
 pub use serve::{
-    Bound, Carrier, Farewells, HandlerError, Outcome, Pending, Report, Server, Upgrades, accept,
-    serve,
+    Answer, Bound, Carrier, Credentials, Farewells, HandlerError, Incoming, InvalidRoute, Limits,
+    Outcome, Params, Pending, Report, Routes, Server, Upgrades, Wants, accept, serve,
 };
 pub use tls::TlsDetails;
 /// The TLS that this crate speaks.

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{
     ALLOW, CONNECTION, CONTENT_LENGTH, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
-    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version};
 
@@ -41,6 +41,8 @@ pub struct Options {
     pub subprotocols: Subprotocols,
     /// Which origins (sites whose scripts connect from browsers) it serves.
     pub origins: Origins,
+    /// Under which names it may be addressed.
+    pub hosts: Hosts,
     /// Headers to add to the 101 response, such as `Server`. Those that the handshake itself says
     /// (`Upgrade`, `Sec-WebSocket-Accept`, …) are left out.
     pub headers: HeaderMap,
@@ -60,15 +62,37 @@ pub enum Subprotocols {
     Required(Vec<String>),
 }
 
-/// The origins that a server serves.
+/// The origins that a server serves. Others are refused with 403.
+///
+/// An entry is an origin as browsers write it, such as `https://example.com`, and means exactly that
+/// one; a `*` in it stands for one or more letters, digits, dots and hyphens, so that
+/// `https://*.example.com` means all subdomains at any depth, and not `https://example.com` itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "any, or a list")]
+#[expect(clippy::exhaustive_enums, reason = "any, or a list, or a list and nothing else")]
 pub enum Origins {
     /// Any, and none.
     #[default]
     Any,
-    /// Exactly these, such as `https://example.com`; a request without an origin does not come
-    /// from a browser and is served.
+    /// These; a request without an origin does not come from a browser and is served. With an empty
+    /// list only requests without an origin are.
+    Only(Vec<String>),
+    /// These; a request without an origin is refused, too.
+    Required(Vec<String>),
+}
+
+/// The names under which a server may be addressed, in `Host` or in the request target where that is
+/// a whole URI. Others are refused with 421: a page that had its own name resolved to our address
+/// (DNS rebinding) gets nowhere.
+///
+/// An entry without a port, such as `example.com` or `[::1]`, means any port; one with a port exactly
+/// that. A `*` stands for one or more letters, digits, dots and hyphens. Case does not matter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "any, or a list")]
+pub enum Hosts {
+    /// Any.
+    #[default]
+    Any,
+    /// These.
     Only(Vec<String>),
 }
 
@@ -86,6 +110,8 @@ enum Reading {
     Request,
     /// Answered: what comes now is never parsed.
     Done,
+    /// An ordinary HTTP request, answered with a refusal.
+    Ordinary,
 }
 
 /// What the bytes so far came to.
@@ -108,6 +134,8 @@ pub struct Offer {
     answer: Answer,
     leftover: Bytes,
     options: Arc<Options>,
+    /// Headers of the application's for this one.
+    headers: HeaderMap,
 }
 
 /// What a request is answered with, should it be accepted.
@@ -154,6 +182,15 @@ pub enum RefusalReason {
     /// An origin that is not served.
     #[error("origin {0:?} is not allowed")]
     Origin(String),
+    /// No origin, where one is required.
+    #[error("no Origin header, and one is required")]
+    NoOrigin,
+    /// Addressed under a name that is not ours.
+    #[error("host {0:?} is not served here")]
+    Misdirected(String),
+    /// The application chose a subprotocol that the client has not offered.
+    #[error("subprotocol {0:?} was chosen and had not been offered")]
+    NotOffered(String),
     /// No subprotocol that both sides speak.
     #[error("no shared subprotocol")]
     Subprotocol,
@@ -168,6 +205,8 @@ pub struct Refusal {
     status: StatusCode,
     reason: RefusalReason,
     headers: HeaderMap,
+    /// What the application answers with, instead of a line with the reason.
+    content: Option<Bytes>,
     body: Body,
 }
 
@@ -187,7 +226,7 @@ impl Opening {
 
     /// Takes bytes of the request. What comes behind a refused request is not looked at.
     pub fn receive(&mut self, bytes: &[u8]) -> Step {
-        if self.state == Reading::Done {
+        if self.state != Reading::Request {
             return Step::More;
         }
         let step = match self.head.push(bytes) {
@@ -195,11 +234,21 @@ impl Opening {
             Ok(Some(size)) => self.judge(size),
             Err(error) => Err(Refusal::new(error.into())),
         };
-        self.state = Reading::Done;
+        if self.state == Reading::Request {
+            self.state = Reading::Done;
+        }
         match step {
             Ok(offer) => Step::Offer(offer),
             Err(refusal) => Step::Refused(refusal),
         }
+    }
+
+    /// The request that was refused, if it asked for no WebSocket: an ordinary HTTP request (a health
+    /// check, say) can be answered as such. Given away once.
+    pub fn take_ordinary_request(&mut self) -> Option<Request<()>> {
+        let is_ordinary = self.state == Reading::Ordinary;
+        self.state = if is_ordinary { Reading::Done } else { self.state };
+        is_ordinary.then(|| exchange::parse_request(&self.head.take()))
     }
 
     /// How many bytes of the request have come.
@@ -220,9 +269,15 @@ impl Opening {
                 refusal
             })
         });
-        let answer = answer.map_err(|error| Refusal::new(error.into()))??;
+        let answer = answer.map_err(|error| Refusal::new(error.into()))?;
+        let answer = answer.inspect_err(|refusal| {
+            if matches!(refusal.reason, RefusalReason::Method(_) | RefusalReason::NoUpgrade) {
+                self.state = Reading::Ordinary;
+            }
+        })?;
         let options = Arc::clone(&self.options);
-        Ok(Box::new(Offer { head: self.head.take(), answer, leftover, options }))
+        let (head, headers) = (self.head.take(), HeaderMap::new());
+        Ok(Box::new(Offer { head, answer, leftover, options, headers }))
     }
 }
 
@@ -261,6 +316,7 @@ fn check<'a>(
     }
     let key = fields.sole("sec-websocket-key").ok().filter(|key| key::is_valid(key));
     let key = key.ok_or(RefusalReason::Key)?;
+    check_host(fields, target, &options.hosts)?;
     check_origin(fields, &options.origins)?;
     if !is_uri(target) {
         return Err(HeadError::Target.into());
@@ -269,11 +325,73 @@ fn check<'a>(
 }
 
 fn check_origin(fields: &Fields<'_>, origins: &Origins) -> Result<(), RefusalReason> {
-    let Origins::Only(allowed) = origins else { return Ok(()) };
-    let is_allowed = |origin: &&[u8]| allowed.iter().any(|allowed| allowed.as_bytes() == *origin);
+    let (Origins::Only(allowed) | Origins::Required(allowed)) = origins else { return Ok(()) };
+    let is_allowed =
+        |origin: &&[u8]| allowed.iter().any(|allowed| matches(allowed.as_bytes(), origin));
     match fields.all("origin").find(|origin| !is_allowed(origin)) {
-        None => Ok(()),
         Some(origin) => Err(RefusalReason::Origin(String::from_utf8_lossy(origin).into_owned())),
+        None if matches!(origins, Origins::Required(_))
+            && fields.all("origin").next().is_none() =>
+        {
+            Err(RefusalReason::NoOrigin)
+        }
+        None => Ok(()),
+    }
+}
+
+fn check_host(fields: &Fields<'_>, target: &str, hosts: &Hosts) -> Result<(), RefusalReason> {
+    let Hosts::Only(allowed) = hosts else { return Ok(()) };
+    let uri = target.parse::<Uri>().ok();
+    // A whole URI as target goes before `Host` (RFC 9112 section 3.2.2).
+    let host = match uri.as_ref().and_then(Uri::authority) {
+        Some(authority) => authority.as_str().as_bytes(),
+        None => fields.sole("host").unwrap_or_default(),
+    };
+    let host = host.to_ascii_lowercase();
+    let is_port = |port: &[u8]| port.iter().all(u8::is_ascii_digit);
+    let colon = host.iter().rposition(|&byte| byte == b':');
+    let name = match colon.and_then(|colon| host.split_at_checked(colon)) {
+        Some((name, [_, port @ ..])) if is_port(port) => name,
+        _ => &host,
+    };
+    let is_ours = |ours: &String| {
+        let ours = ours.to_ascii_lowercase();
+        matches(ours.as_bytes(), &host) || matches(ours.as_bytes(), name)
+    };
+    if allowed.iter().any(is_ours) {
+        return Ok(());
+    }
+    Err(RefusalReason::Misdirected(String::from_utf8_lossy(&host).into_owned()))
+}
+
+/// Whether `text` is what `pattern` means, where a `*` stands for a part of a host's name, at least
+/// one byte long. Never goes back further than to the last star.
+fn matches(pattern: &[u8], text: &[u8]) -> bool {
+    let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+    let (mut pattern, mut text) = (pattern, text);
+    // What the last star was followed by, and what it may begin at next.
+    let mut last_star: Option<(&[u8], &[u8])> = None;
+    loop {
+        match (pattern, text) {
+            ([], []) => return true,
+            ([b'*', behind @ ..], [first, rest @ ..]) if is_of_name(first) => {
+                last_star = Some((behind, rest));
+                (pattern, text) = (behind, rest);
+            }
+            ([expected, behind @ ..], [byte, rest @ ..])
+                if *expected != b'*' && expected == byte =>
+            {
+                (pattern, text) = (behind, rest);
+            }
+            // The last star takes one byte more.
+            _ => match last_star {
+                Some((behind, [first, rest @ ..])) if is_of_name(first) => {
+                    last_star = Some((behind, rest));
+                    (pattern, text) = (behind, rest);
+                }
+                _ => return false,
+            },
+        }
     }
 }
 
@@ -300,12 +418,14 @@ impl Answer {
     }
 
     /// The response, as it is sent.
-    fn to_bytes(&self, more: &HeaderMap) -> Bytes {
+    fn to_bytes(&self, more: [&HeaderMap; 2]) -> Bytes {
         let extensions = self.deflate.as_ref().map_or("", |(_, said)| said);
         let subprotocol = self.subprotocol.as_deref().unwrap_or_default();
         let mut others = Vec::new();
         let is_other = |(name, _): &(&HeaderName, _)| !SAID_BY_HANDSHAKE.contains(*name);
-        write_headers(&mut others, more.iter().filter(is_other));
+        for more in more {
+            write_headers(&mut others, more.iter().filter(is_other));
+        }
         let lines = [
             [SWITCHING_PROTOCOLS, &self.accept_key, b"\r\n"],
             line("Sec-WebSocket-Extensions: ", extensions),
@@ -380,6 +500,28 @@ impl Offer {
         exchange::parse_request(&self.head)
     }
 
+    /// Headers to add to the response, behind those of [`Options::headers`]. What the handshake itself
+    /// says is left out.
+    pub const fn headers_mut(&mut self) -> &mut HeaderMap {
+        &mut self.headers
+    }
+
+    /// Chooses this subprotocol, whatever [`Options::subprotocols`] would have chosen.
+    ///
+    /// # Errors
+    /// A [`Refusal`] with 500 when the client has not offered it: it would have to fail the
+    /// connection.
+    pub fn choose_subprotocol(&mut self, subprotocol: &str) -> Result<(), Box<Refusal>> {
+        let request = self.request();
+        let offered = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL);
+        let mut offered = offered.iter().flat_map(|value| value.as_bytes().split(|&b| b == b','));
+        if !offered.any(|offered| offered.trim_ascii() == subprotocol.as_bytes()) {
+            return Err(Refusal::new(RefusalReason::NotOffered(subprotocol.to_owned())));
+        }
+        self.answer.subprotocol = Some(subprotocol.into());
+        Ok(())
+    }
+
     /// Accepts it: the response to write before anything else, and the agreement.
     ///
     /// # Errors
@@ -389,7 +531,7 @@ impl Offer {
         if required && self.answer.subprotocol.is_none() {
             return Err(Refusal::new(RefusalReason::Subprotocol));
         }
-        let bytes = self.answer.to_bytes(&self.options.headers);
+        let bytes = self.answer.to_bytes([&self.options.headers, &self.headers]);
         let agreement = Agreement {
             role: Role::Server,
             subprotocol: self.answer.subprotocol,
@@ -412,6 +554,30 @@ impl Refusal {
         let mut refusal = Self::new(RefusalReason::Application(why.into()));
         refusal.status = status;
         refusal
+    }
+
+    /// An answer of the application's own, of any status but 101. Its headers are sent, except for
+    /// those that say how the answer is framed.
+    pub fn of_response(response: Response<Bytes>) -> Box<Self> {
+        let (mut parts, body) = response.into_parts();
+        for framing in [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING] {
+            parts.headers.remove(framing);
+        }
+        let status = match parts.status {
+            // To say 101 and to mean it is another function.
+            status if status.is_informational() => StatusCode::INTERNAL_SERVER_ERROR,
+            status => status,
+        };
+        let mut refusal = Self::application(status, "answered by the application");
+        (refusal.headers, refusal.content) = (parts.headers, Some(body));
+        refusal
+    }
+
+    /// Leaves the body out, as the answer to HEAD has to.
+    #[must_use]
+    pub fn without_body(mut self: Box<Self>) -> Box<Self> {
+        self.body = Body::Withheld;
+        self
     }
 
     fn new(reason: RefusalReason) -> Box<Self> {
@@ -438,10 +604,12 @@ impl Refusal {
                 headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
                 StatusCode::UPGRADE_REQUIRED
             }
-            RefusalReason::Origin(_) => StatusCode::FORBIDDEN,
+            RefusalReason::Origin(_) | RefusalReason::NoOrigin => StatusCode::FORBIDDEN,
+            RefusalReason::Misdirected(_) => StatusCode::MISDIRECTED_REQUEST,
+            RefusalReason::NotOffered(_) => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::BAD_REQUEST,
         };
-        Box::new(Self { status, reason, headers, body: Body::Sent })
+        Box::new(Self { status, reason, headers, content: None, body: Body::Sent })
     }
 
     /// The status of the answer.
@@ -465,9 +633,13 @@ impl Refusal {
         // `Upgrade` is a hop-by-hop field (RFC 9110 section 7.8).
         let connection = if headers.contains_key(UPGRADE) { "upgrade, close" } else { "close" };
         headers.insert(CONNECTION, HeaderValue::from_static(connection));
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
-        let body = if self.body == Body::Sent { body.as_str() } else { "" };
-        encode(self.status, &headers, body)
+        // An answer that has no body by its status has no length either (RFC 9110 section 8.6).
+        if self.status != StatusCode::NO_CONTENT {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        }
+        let is_bodiless = matches!(self.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        let is_sent = self.body == Body::Sent && !is_bodiless;
+        encode(self.status, &headers, if is_sent { &body } else { b"" })
     }
 
     /// The answer for an HTTP server to send, which knows itself how long it is, whether its
@@ -478,18 +650,21 @@ impl Refusal {
             // `Upgrade` is a hop-by-hop field (RFC 9110 section 7.8).
             headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         }
-        let mut response = Response::new(Bytes::from(body));
+        let mut response = Response::new(body);
         *response.status_mut() = self.status;
         *response.headers_mut() = headers;
         response
     }
 
     /// What is said in any way of sending it.
-    fn content(&self) -> (HeaderMap, String) {
+    fn content(&self) -> (HeaderMap, Bytes) {
         let mut headers = self.headers.clone();
+        if let Some(content) = &self.content {
+            return (headers, content.clone());
+        }
         let text = HeaderValue::from_static("text/plain; charset=utf-8");
         headers.insert(http::header::CONTENT_TYPE, text);
-        (headers, format!("{}\n", self.reason))
+        (headers, format!("{}\n", self.reason).into())
     }
 }
 
@@ -505,11 +680,11 @@ const SWITCHING_PROTOCOLS: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade
 const SAID_BY_HANDSHAKE: [HeaderName; 5] =
     [UPGRADE, CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL];
 
-fn encode(status: StatusCode, headers: &HeaderMap, body: &str) -> Bytes {
+fn encode(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Bytes {
     let reason = status.canonical_reason().unwrap_or("Unknown");
     let mut bytes = format!("HTTP/1.1 {} {reason}\r\n", status.as_str()).into_bytes();
     write_headers(&mut bytes, headers);
     bytes.extend_from_slice(b"\r\n");
-    bytes.extend_from_slice(body.as_bytes());
+    bytes.extend_from_slice(body);
     bytes.into()
 }

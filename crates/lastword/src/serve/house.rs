@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::admission::{Admission, Doors};
 use super::guests::{Guests, Place};
+use super::limits::{Ticket, Turnstile};
 use super::listener::Listener;
 use super::served::Served;
 use super::{HandlerError, Observer, Outcome, Report};
@@ -26,6 +27,7 @@ pub(super) struct House<F> {
     pub(super) admission: Admission,
     pub(super) handler: F,
     pub(super) observer: Option<Observer>,
+    pub(super) turnstile: Arc<Turnstile>,
 }
 
 impl<F, T> House<F>
@@ -95,7 +97,8 @@ where
         // connection, and would keep room for it.
         let entrance = Box::pin(Arc::clone(&self).enter(stream, addresses));
         async move {
-            let Some(shared) = entrance.await else { return };
+            // The ticket is given back when all is over, the handler included.
+            let Some((shared, _ticket)) = entrance.await else { return };
             place.connected(&shared);
             let handler = pin!(Some((self.handler)(WebSocket::new(Arc::clone(&shared)))));
             let mut served = Served::new(handler, Arc::clone(&shared));
@@ -116,14 +119,20 @@ where
         self: Arc<Self>,
         stream: TcpStream,
         addresses: Addresses,
-    ) -> Option<Arc<Shared>> {
-        match self.admission.admit(stream).await {
+    ) -> Option<(Arc<Shared>, Ticket)> {
+        // Whoever was accepted has an address.
+        let peer = addresses.peer?;
+        let (ticket, admitted) = match self.turnstile.enter(peer.ip()) {
+            Ok((ticket, _opening)) => (Some(ticket), self.admission.admit(stream, addresses).await),
+            Err(refusal) => (None, Err(self.admission.turn_away(stream, refusal).await)),
+        };
+        match admitted {
             Ok((transport, agreement)) => {
                 let config = Arc::clone(&self.admission.config);
-                Some(Shared::new(transport, agreement, addresses, config, Keeper::Server))
+                let shared = Shared::new(transport, agreement, addresses, config, Keeper::Server);
+                Some((shared, ticket?))
             }
             Err(error) => {
-                let peer = addresses.peer?;
                 tracing::debug!(%peer, %error, "no connection");
                 self.observe(peer, Err(error));
                 None

@@ -5,14 +5,20 @@
 //! when all have to leave.
 //!
 //! Here stand the options and the doors; a [`house`] attends to one listener, [`worker`] is a thread
-//! that has one, [`admission`] leads a stream to a connection, [`served`] runs it with its handler,
-//! and [`guests`] knows who is here. [`upgrades`] is for those who come through an HTTP server of
-//! somebody else.
+//! that has one, [`admission`] leads a stream to a connection and asks the application at the [`gate`],
+//! [`answer`], [`credentials`] and [`routes`] know what is said there, [`served`] runs it with its handler,
+//! [`limits`] says how many may be here, and [`guests`] knows who is. [`upgrades`] is for
+//! those who come through an HTTP server of somebody else.
 
 mod admission;
+mod answer;
+mod credentials;
+mod gate;
 mod guests;
 mod house;
+mod limits;
 mod listener;
+mod routes;
 mod served;
 mod upgrades;
 mod worker;
@@ -21,9 +27,10 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::pin::Pin;
 use std::sync::Arc;
 
-use lastword_proto::handshake::server::{Options, Origins, Subprotocols};
+use lastword_proto::handshake::server::{Hosts, Options, Origins, Subprotocols};
 use lastword_proto::{Config, Ending};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::ToSocketAddrs;
@@ -32,8 +39,14 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
 use self::admission::{Admission, Doors};
+pub use self::answer::{Answer, Incoming, Wants};
+pub use self::credentials::Credentials;
+use self::gate::{Basic, Gate};
 use self::house::House;
+pub use self::limits::Limits;
+use self::limits::Turnstile;
 use self::listener::{Listener, listen, listen_together};
+pub use self::routes::{InvalidRoute, Params, Routes};
 pub use self::upgrades::{Carrier, Farewells, Pending, Upgrades};
 use self::worker::Worker;
 use crate::error::AcceptError;
@@ -119,6 +132,8 @@ pub struct Server {
     tls: Option<TlsAcceptor>,
     observer: Option<Observer>,
     threads: Option<NonZeroUsize>,
+    gate: Gate,
+    limits: Limits,
 }
 
 type Observer = Arc<dyn Fn(Outcome) + Send + Sync>;
@@ -162,10 +177,82 @@ impl Server {
         self
     }
 
-    /// Which origins it serves.
+    /// Which origins it serves; requests from others are answered with 403.
     #[must_use]
     pub fn origins(mut self, origins: Origins) -> Self {
         self.options.origins = origins;
+        self
+    }
+
+    /// Under which names it may be addressed; requests to others are answered with 421.
+    #[must_use]
+    pub fn hosts(mut self, hosts: Hosts) -> Self {
+        self.options.hosts = hosts;
+        self
+    }
+
+    /// How many connections it takes on, when it serves; [`accept`](Self::accept) takes each.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Lets `hook` decide about each request: accept it, perhaps with more headers or a subprotocol
+    /// that it chooses, or answer over HTTP.
+    ///
+    /// It sees requests that are valid for a WebSocket, and have passed [`origins`](Self::origins),
+    /// [`hosts`](Self::hosts) and [`basic_auth`](Self::basic_auth); and ordinary HTTP requests, such
+    /// as health checks, which have passed nothing ([`Incoming::wants`] tells) and are refused when
+    /// it accepts them. Bodies of requests are not read. What it takes counts in
+    /// `Config::open_timeout`; the server shuts down without waiting for it. One that panics is
+    /// answered for, with 500.
+    ///
+    /// ```
+    /// use http::StatusCode;
+    /// use lastword::{Answer, Server};
+    ///
+    /// let server = Server::new().on_request(async |incoming| match incoming.path() {
+    ///     "/health" => Answer::text(StatusCode::OK, "OK\n"),
+    ///     _ if incoming.header("cookie") == Some("session=42") => Answer::accept(),
+    ///     _ => Answer::text(StatusCode::FORBIDDEN, "log in first\n"),
+    /// });
+    /// ```
+    ///
+    /// # Cancel safety
+    /// The hook's future is dropped at an await when time is up, the server shuts down or is dropped.
+    #[must_use]
+    pub fn on_request<F, T>(mut self, hook: F) -> Self
+    where
+        F: Fn(Incoming) -> T + Send + Sync + 'static,
+        T: Future<Output = Answer> + Send + 'static,
+    {
+        self.gate.hook = Some(Arc::new(move |incoming| Box::pin(hook(incoming))));
+        self
+    }
+
+    /// Asks each request for a WebSocket for a name and a password (RFC 7617); `check` says whether
+    /// they are right. Others are answered with 401. `realm` tells people what the password is for;
+    /// what is not printable ASCII in it is left out.
+    ///
+    /// Who it was, a handler learns by [`Credentials::from_headers`] from the request of its
+    /// connection. Over anything but TLS, passwords can be read by those in between. Ordinary HTTP
+    /// requests are not asked.
+    ///
+    /// ```
+    /// use lastword::Server;
+    /// let server = Server::new().basic_auth("staff", async |given| given.are("ada", "lovelace"));
+    /// ```
+    #[must_use]
+    pub fn basic_auth<F, T>(mut self, realm: &str, check: F) -> Self
+    where
+        F: Fn(Credentials) -> T + Send + Sync + 'static,
+        T: Future<Output = bool> + Send + 'static,
+    {
+        let check = Arc::new(move |credentials| -> Pin<Box<dyn Future<Output = bool> + Send>> {
+            Box::pin(check(credentials))
+        });
+        self.gate.basic = Some(Basic { realm: realm.into(), check });
         self
     }
 
@@ -244,10 +331,11 @@ impl Server {
     {
         let (config, options) = (Arc::new(self.config), Arc::new(self.options));
         let (_open, doors) = watch::channel(Doors::Open);
-        let admission = Admission { config, options, tls: self.tls, doors };
-        let (transport, agreement) = admission.admit(Plain(stream)).await?;
+        let admission = Admission { config, options, tls: self.tls, doors, gate: self.gate };
+        let addresses = Addresses::default();
+        let (transport, agreement) = admission.admit(Plain(stream), addresses).await?;
         let config = admission.config;
-        let shared = Shared::new(transport, agreement, Addresses::default(), config, Keeper::Pump);
+        let shared = Shared::new(transport, agreement, addresses, config, Keeper::Pump);
         tokio::spawn(Pump::new(Arc::clone(&shared)));
         Ok(WebSocket::new(shared))
     }
@@ -318,6 +406,31 @@ impl Bound {
         self.serve_until(handler, std::future::pending()).await;
     }
 
+    /// Serves each connection with the handler that its path leads to, for ever; see [`Routes`].
+    /// Requests for other paths are answered with 404, but only when
+    /// [`Server::basic_auth`] and [`Server::on_request`] have let them in.
+    ///
+    /// # Cancel safety
+    /// Dropping the future stops listening and drops all connections.
+    pub async fn serve_routes(self, routes: Routes) {
+        self.serve_routes_until(routes, std::future::pending()).await;
+    }
+
+    /// Does as [`serve_routes`](Self::serve_routes) until `shutdown` is ready, and then as
+    /// [`serve_until`](Self::serve_until).
+    ///
+    /// # Cancel safety
+    /// Dropping the future stops listening and drops all connections.
+    pub async fn serve_routes_until(
+        mut self,
+        routes: Routes,
+        shutdown: impl Future<Output = ()>,
+    ) -> Report {
+        let routes = Arc::new(routes);
+        self.server.gate.routes = Some(Arc::clone(&routes));
+        self.serve_until(move |ws| routes.handle(ws), shutdown).await
+    }
+
     /// Serves each connection with `handler` until `shutdown` is ready; then stops listening,
     /// answers openings in progress with 503, closes all connections with 1001, and waits for them
     /// and their handlers, never longer than `Config::close_timeout` and `Config::linger` together.
@@ -329,11 +442,17 @@ impl Bound {
         F: Fn(WebSocket) -> T + Send + Sync + 'static,
         T: Future<Output = Result<(), HandlerError>> + Send + 'static,
     {
-        let Self { listening, server: Server { config, options, tls, observer, .. } } = self;
+        let Self { listening, server: Server { config, options, tls, observer, gate, limits, .. } } =
+            self;
         let (open, doors) = watch::channel(Doors::Open);
         let (config, options) = (Arc::new(config), Arc::new(options));
-        let admission = Admission { config, options, tls, doors };
-        let house = Arc::new(House { admission, handler, observer });
+        let admission = Admission { config, options, tls, doors, gate };
+        let house = Arc::new(House {
+            admission,
+            handler,
+            observer,
+            turnstile: Arc::new(Turnstile::new(limits)),
+        });
         let shutdown = async {
             shutdown.await;
             open.send_replace(Doors::Closed);

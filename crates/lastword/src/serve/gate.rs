@@ -1,0 +1,75 @@
+//! What an application has to say about requests, asked one after the other: who somebody is, whether
+//! he is welcome. It may take its time over that; what is made of it, [`answer`](super::answer) says.
+
+use std::future::{Future, poll_fn};
+use std::panic::AssertUnwindSafe;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+
+use http::StatusCode;
+
+use super::answer::{Answer, Incoming, Wants};
+use super::credentials::{Credentials, challenge};
+use super::routes::Routes;
+
+type Asked<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// The questions of one server.
+#[derive(Clone, Default)]
+pub(super) struct Gate {
+    pub(super) basic: Option<Basic>,
+    pub(super) hook: Option<Hook>,
+    /// Asked last: who may not come in is not told what there is.
+    pub(super) routes: Option<Arc<Routes>>,
+}
+
+/// Decides about a request.
+pub(super) type Hook = Arc<dyn Fn(Incoming) -> Asked<Answer> + Send + Sync>;
+
+/// Basic authentication.
+#[derive(Clone)]
+pub(super) struct Basic {
+    pub(super) realm: Arc<str>,
+    pub(super) check: Arc<dyn Fn(Credentials) -> Asked<bool> + Send + Sync>,
+}
+
+impl Gate {
+    /// Whether there is anything to ask.
+    pub(super) const fn stands_open(&self) -> bool {
+        self.basic.is_none() && self.hook.is_none() && self.routes.is_none()
+    }
+
+    /// What the application answers to this request. One that panics is answered for, with 500.
+    pub(super) async fn ask(&self, incoming: Incoming) -> Answer {
+        let peer = incoming.peer_addr;
+        let mut asking = pin!(self.ask_each(incoming));
+        let answer = poll_fn(|cx| {
+            let asked = std::panic::catch_unwind(AssertUnwindSafe(|| asking.as_mut().poll(cx)));
+            asked.unwrap_or_else(|_| {
+                tracing::error!(?peer, "the application panicked over a request");
+                let status = StatusCode::INTERNAL_SERVER_ERROR;
+                std::task::Poll::Ready(Answer::text(status, "internal error\n"))
+            })
+        });
+        answer.await
+    }
+
+    async fn ask_each(&self, incoming: Incoming) -> Answer {
+        if let (Some(basic), Wants::WebSocket) = (&self.basic, incoming.wants) {
+            let is_welcome = match Credentials::from_headers(incoming.request.headers()) {
+                Some(credentials) => (basic.check)(credentials).await,
+                None => false,
+            };
+            if !is_welcome {
+                return challenge(&basic.realm);
+            }
+        }
+        let routes = self.routes.as_ref().filter(|_| incoming.wants == Wants::WebSocket);
+        let turned_away = routes.and_then(|routes| routes.turn_away(incoming.path()));
+        let answer = match &self.hook {
+            Some(hook) => hook(incoming).await,
+            None => Answer::accept(),
+        };
+        turned_away.filter(|_| answer.accepts()).unwrap_or(answer)
+    }
+}
