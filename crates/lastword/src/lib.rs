@@ -52,7 +52,7 @@ pub use lastword_retry::{Backoff, Limit, Verdict};
 pub use opening::Opening;
 pub use outbox::{TopicConfig, WhenFull};
 pub use reconnect::{Because, Control, Reconnect, Resend, State, Stopped, connect_forever};
-pub use serve::{Bound, HandlerError, Outcome, Report, Server, accept, serve};
+pub use serve::{Bound, HandlerError, Outcome, Report, Server, ServerTls, accept, serve};
 /// The TLS that this crate speaks.
 pub use tokio_rustls::rustls;
 pub use websocket::{Batch, Receiver, Sender, WebSocket};

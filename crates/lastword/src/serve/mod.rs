@@ -6,9 +6,10 @@
 //!
 //! Here stand the options and the doors; a [`house`] attends to one listener, [`worker`] is a thread
 //! that has one, [`admission`] leads a stream to a connection, [`served`] runs it with its handler,
-//! and [`guests`] knows who is here.
+//! [`guests`] knows who is here, and [`certificates`] what is shown to those who speak TLS.
 
 mod admission;
+mod certificates;
 mod guests;
 mod house;
 mod listener;
@@ -26,10 +27,9 @@ use lastword_proto::{Config, Ending};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::ToSocketAddrs;
 use tokio::sync::watch;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
 
 use self::admission::{Admission, Doors};
+pub use self::certificates::ServerTls;
 use self::house::House;
 use self::listener::{Listener, listen, listen_together};
 use self::worker::Worker;
@@ -113,7 +113,7 @@ where
 pub struct Server {
     config: Config,
     options: Options,
-    tls: Option<TlsAcceptor>,
+    tls: Option<ServerTls>,
     observer: Option<Observer>,
     threads: Option<NonZeroUsize>,
 }
@@ -166,9 +166,10 @@ impl Server {
         self
     }
 
-    /// Speaks TLS, with this configuration.
+    /// Speaks TLS, with this configuration: an `Arc<rustls::ServerConfig>`, or a [`ServerTls`] through
+    /// which it can be replaced while the server runs.
     #[must_use]
-    pub fn tls(mut self, config: Arc<ServerConfig>) -> Self {
+    pub fn tls(mut self, config: impl Into<ServerTls>) -> Self {
         self.tls = Some(config.into());
         self
     }
