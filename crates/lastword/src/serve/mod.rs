@@ -25,13 +25,13 @@ use std::sync::Arc;
 use lastword_proto::handshake::server::{Options, Origins, Subprotocols};
 use lastword_proto::{Config, Ending};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::ToSocketAddrs;
+use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio::sync::watch;
 
 use self::admission::{Admission, Doors};
 pub use self::certificates::ServerTls;
 use self::house::House;
-use self::listener::{Listener, listen, listen_together};
+use self::listener::{Listener, listen, listen_together, share};
 use self::worker::Worker;
 use crate::error::AcceptError;
 use crate::pump::Pump;
@@ -221,6 +221,37 @@ impl Server {
         Err(failure)
     }
 
+    /// Serves from a socket of the caller's own that listens already: one that was inherited from
+    /// systemd or from the process before, or has options that [`bind`](Self::bind) does not set.
+    ///
+    /// With [`threads`](Self::threads) all of them accept from this one socket.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let socket = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// let address = socket.local_addr()?;
+    /// let bound = lastword::Server::new().listen_on(socket).await?;
+    /// assert_eq!(bound.local_addr()?, address);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// When the operating system refuses the socket to the runtime, or has no thread or descriptor.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the socket.
+    pub async fn listen_on(self, listener: std::net::TcpListener) -> io::Result<Bound> {
+        listener.set_nonblocking(true)?;
+        let listening = match self.threads {
+            None => Listening::Here(Listener::new(TcpListener::from_std(listener)?)),
+            Some(threads) => {
+                let address = listener.local_addr()?;
+                Listening::on_threads(address, share(listener, threads)?).await?
+            }
+        };
+        Ok(Bound { listening, server: self })
+    }
+
     /// Accepts one connection over a stream of the caller's own; speaks TLS over it, if that is
     /// asked for.
     ///
@@ -265,8 +296,16 @@ impl Listening {
         let Some(threads) = threads else {
             return listen(address).map(Listener::new).map(Self::Here);
         };
-        let mut listeners = listen_together(address, threads)?.into_iter().peekable();
-        let address = listeners.peek().map_or(Ok(address), |listener| listener.local_addr())?;
+        let listeners = listen_together(address, threads)?;
+        let address = listeners.first().map_or(Ok(address), std::net::TcpListener::local_addr)?;
+        Self::on_threads(address, listeners).await
+    }
+
+    /// A thread for each socket.
+    async fn on_threads(
+        address: SocketAddr,
+        listeners: Vec<std::net::TcpListener>,
+    ) -> io::Result<Self> {
         let mut workers = Vec::new();
         for listener in listeners {
             workers.push(Worker::start(listener).await?);
