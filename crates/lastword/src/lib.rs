@@ -57,6 +57,12 @@ pub use serve::{Bound, HandlerError, Outcome, Report, Server, ServerTls, accept,
 pub use tokio_rustls::rustls;
 pub use websocket::{Batch, Receiver, Sender, WebSocket};
 
+/// Guides: how all of it is used together.
+pub mod guide {
+    #[doc = include_str!("../docs/deployment.md")]
+    pub mod deployment {}
+}
+
 /// A connection without a runtime, for a model checker: the handle, and the pump to be run beside it.
 #[cfg(lastword_model)]
 #[doc(hidden)]
