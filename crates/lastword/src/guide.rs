@@ -4,5 +4,11 @@
 #[doc = include_str!("../guide/backpressure.md")]
 pub mod backpressure {}
 
+#[doc = include_str!("../guide/client.md")]
+pub mod client {}
+
 #[doc = include_str!("../guide/compression.md")]
 pub mod compression {}
+
+#[doc = include_str!("../guide/deployment.md")]
+pub mod deployment {}

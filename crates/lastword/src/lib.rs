@@ -50,7 +50,7 @@ pub use error::{
 };
 /// Where a client goes and how it gets there, without I/O.
 pub use lastword_dial as dial;
-pub use lastword_dial::{Credentials, InvalidProxy, Proxy};
+pub use lastword_dial::{InvalidProxy, Proxy};
 /// The protocol without I/O, that all of this stands on.
 pub use lastword_proto as proto;
 pub use lastword_proto::handshake::server::{Hosts, Origins, Refusal, Subprotocols};
@@ -65,7 +65,7 @@ pub use parts::{MessageReader, MessageWriter};
 pub use reconnect::{Because, Control, Reconnect, Resend, State, Stopped, connect_forever};
 pub use serve::{
     Answer, Bound, Carrier, Credentials, Farewells, HandlerError, Incoming, InvalidRoute, Limits,
-    Outcome, Params, Pending, Report, Routes, Server, Upgrades, Wants, accept, serve,
+    Outcome, Params, Pending, Report, Routes, Server, ServerTls, Upgrades, Wants, accept, serve,
 };
 pub use tls::TlsDetails;
 /// The TLS that this crate speaks.
@@ -86,8 +86,3 @@ pub fn model(
     let shared = shared::Shared::new(transport, agreement, addresses, config, shared::Keeper::Pump);
     (WebSocket::new(std::sync::Arc::clone(&shared)), pump::Pump::new(shared))
 }
-
-/// The guide, so that its code is compiled and run.
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/client.md")]
-struct ClientGuide;

@@ -3,7 +3,7 @@
 mod support;
 
 use lastword::proto::PeerSide;
-use lastword::{Cause, Client, CloseCode, ConnectError, Loss, Message, Server};
+use lastword::{Cause, Client, CloseCode, ConnectError, Loss, Message, Server, ServerTls};
 use support::tls::configs;
 use support::{Running, echo};
 
@@ -64,4 +64,24 @@ async fn a_stream_cut_without_close_notify_is_told_from_one_that_ended() {
     assert_eq!(ending.cause, Cause::Lost(Loss::Truncated), "{ending}");
     let theirs = server.ending().await;
     assert_eq!(theirs.cause, Cause::Lost(Loss::Truncated), "{theirs}");
+}
+
+#[tokio::test]
+async fn a_certificate_is_replaced_for_those_who_come_and_nobody_has_to_leave() {
+    let (first, trusts_first) = configs();
+    let (renewed, trusts_renewed) = configs();
+    let tls = ServerTls::from(first);
+    let server = Running::start(Server::new().tls(tls.clone()), echo).await;
+    let url = format!("wss://localhost:{}", server.address.port());
+    let mut before = Client::new(&url).tls(trusts_first.clone()).connect().await.unwrap();
+
+    tls.replace(renewed);
+    // Nothing trusts both, so that each answer tells which certificate was shown.
+    let error = Client::new(&url).tls(trusts_first).connect().await.unwrap_err();
+    assert!(matches!(error, ConnectError::Tls { .. }), "{error}");
+    let mut after = Client::new(&url).tls(trusts_renewed).connect().await.unwrap();
+    for ws in [&mut before, &mut after] {
+        ws.send("still here").await.unwrap();
+        assert_eq!(ws.recv().await.unwrap(), Some(Message::text("still here")));
+    }
 }

@@ -13,9 +13,9 @@ use lastword_proto::{Agreement, Config};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
-use tokio_rustls::TlsAcceptor;
 
 use super::answer::{Incoming, Wants};
+use super::certificates::ServerTls;
 use super::gate::Gate;
 use crate::error::{AcceptError, Phase};
 use crate::transport::{Addresses, Tls, Transport};
@@ -31,7 +31,7 @@ pub(super) enum Doors {
 pub(super) struct Admission {
     pub(super) config: Arc<Config>,
     pub(super) options: Arc<Options>,
-    pub(super) tls: Option<TlsAcceptor>,
+    pub(super) tls: Option<ServerTls>,
     pub(super) doors: watch::Receiver<Doors>,
     pub(super) gate: Gate,
 }
@@ -48,7 +48,7 @@ impl Admission {
         let mut transport: Box<dyn Transport> = match &self.tls {
             None => Box::new(stream),
             Some(tls) => {
-                let accepted = timeout_at(deadline, tls.accept(stream)).await;
+                let accepted = timeout_at(deadline, tls.acceptor().accept(stream)).await;
                 let late = |_| AcceptError::TimedOut { limit, phase: Phase::Tls };
                 Box::new(Tls::new(accepted.map_err(late)?.map_err(AcceptError::Tls)?))
             }

@@ -75,6 +75,17 @@ pub(super) fn listen_together(
     Ok(sockets)
 }
 
+/// The caller's own socket, for `count` threads that all accept from it.
+pub(super) fn share(
+    listener: std::net::TcpListener,
+    count: NonZeroUsize,
+) -> io::Result<Vec<std::net::TcpListener>> {
+    let clones = (1..count.get()).map(|_| listener.try_clone());
+    let mut sockets = clones.collect::<io::Result<Vec<_>>>()?;
+    sockets.push(listener);
+    Ok(sockets)
+}
+
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn spread(socket: &TcpSocket) -> io::Result<()> {
     socket.set_reuseport(true)

@@ -8,10 +8,12 @@
 //! that has one, [`admission`] leads a stream to a connection and asks the application at the [`gate`],
 //! [`answer`], [`credentials`] and [`routes`] know what is said there, [`served`] runs it with its handler,
 //! [`limits`] says how many may be here, and [`guests`] knows who is. [`upgrades`] is for
-//! those who come through an HTTP server of somebody else.
+//! those who come through an HTTP server of somebody else. [`certificates`] has what is shown to those
+//! who speak TLS.
 
 mod admission;
 mod answer;
+mod certificates;
 mod credentials;
 mod gate;
 mod guests;
@@ -33,19 +35,18 @@ use std::sync::Arc;
 use lastword_proto::handshake::server::{Hosts, Options, Origins, Subprotocols};
 use lastword_proto::{Config, Ending};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::ToSocketAddrs;
+use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio::sync::watch;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
 
 use self::admission::{Admission, Doors};
 pub use self::answer::{Answer, Incoming, Wants};
+pub use self::certificates::ServerTls;
 pub use self::credentials::Credentials;
 use self::gate::{Basic, Gate};
 use self::house::House;
 pub use self::limits::Limits;
 use self::limits::Turnstile;
-use self::listener::{Listener, listen, listen_together};
+use self::listener::{Listener, listen, listen_together, share};
 pub use self::routes::{InvalidRoute, Params, Routes};
 pub use self::upgrades::{Carrier, Farewells, Pending, Upgrades};
 use self::worker::Worker;
@@ -129,7 +130,7 @@ where
 pub struct Server {
     config: Config,
     options: Options,
-    tls: Option<TlsAcceptor>,
+    tls: Option<ServerTls>,
     observer: Option<Observer>,
     threads: Option<NonZeroUsize>,
     gate: Gate,
@@ -256,9 +257,10 @@ impl Server {
         self
     }
 
-    /// Speaks TLS, with this configuration.
+    /// Speaks TLS, with this configuration: an `Arc<rustls::ServerConfig>`, or a [`ServerTls`] through
+    /// which it can be replaced while the server runs.
     #[must_use]
-    pub fn tls(mut self, config: Arc<ServerConfig>) -> Self {
+    pub fn tls(mut self, config: impl Into<ServerTls>) -> Self {
         self.tls = Some(config.into());
         self
     }
@@ -317,6 +319,37 @@ impl Server {
         Err(failure)
     }
 
+    /// Serves from a socket of the caller's own that listens already: one that was inherited from
+    /// systemd or from the process before, or has options that [`bind`](Self::bind) does not set.
+    ///
+    /// With [`threads`](Self::threads) all of them accept from this one socket.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let socket = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// let address = socket.local_addr()?;
+    /// let bound = lastword::Server::new().listen_on(socket).await?;
+    /// assert_eq!(bound.local_addr()?, address);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// When the operating system refuses the socket to the runtime, or has no thread or descriptor.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the socket.
+    pub async fn listen_on(self, listener: std::net::TcpListener) -> io::Result<Bound> {
+        listener.set_nonblocking(true)?;
+        let listening = match self.threads {
+            None => Listening::Here(Listener::new(TcpListener::from_std(listener)?)),
+            Some(threads) => {
+                let address = listener.local_addr()?;
+                Listening::on_threads(address, share(listener, threads)?).await?
+            }
+        };
+        Ok(Bound { listening, server: self })
+    }
+
     /// Accepts one connection over a stream of the caller's own; speaks TLS over it, if that is
     /// asked for.
     ///
@@ -362,8 +395,16 @@ impl Listening {
         let Some(threads) = threads else {
             return listen(address).map(Listener::new).map(Self::Here);
         };
-        let mut listeners = listen_together(address, threads)?.into_iter().peekable();
-        let address = listeners.peek().map_or(Ok(address), |listener| listener.local_addr())?;
+        let listeners = listen_together(address, threads)?;
+        let address = listeners.first().map_or(Ok(address), std::net::TcpListener::local_addr)?;
+        Self::on_threads(address, listeners).await
+    }
+
+    /// A thread for each socket.
+    async fn on_threads(
+        address: SocketAddr,
+        listeners: Vec<std::net::TcpListener>,
+    ) -> io::Result<Self> {
         let mut workers = Vec::new();
         for listener in listeners {
             workers.push(Worker::start(listener).await?);
