@@ -36,13 +36,26 @@ RETRY = [
     ["schedule"],
     ["lib"],
 ]
+KIT = [
+    ["error", "opening", "seed", "tls"],
+    ["target"],
+    ["lib"],
+]
 DRIVER = [
-    ["seed", "sync", "tls", "transport", "error"],
-    ["opening", "outbox"],
+    ["sync", "transport"],
+    ["outbox"],
     ["shared"],
     ["pump", "websocket"],
     ["connect", "serve", "broadcast"],
     ["reconnect"],
+    ["lib"],
+]
+BLOCKING = [
+    ["socket"],
+    ["stream"],
+    ["shared"],
+    ["pump", "websocket"],
+    ["connect", "serve"],
     ["lib"],
 ]
 CRATES = [
@@ -50,7 +63,9 @@ CRATES = [
     "lastword-proto",
     "lastword-retry",
     "lastword-sim",
+    "lastword-kit",
     "lastword",
+    "lastword-blocking",
     "lastword-faults",
     "lastword-cli",
 ]
@@ -109,7 +124,9 @@ problems = [
     *check_floors("lastword-proto", PROTO),
     *check_floors("lastword-retry", RETRY),
     *check_floors("lastword-sim", SIM),
+    *check_floors("lastword-kit", KIT),
     *check_floors("lastword", DRIVER),
+    *check_floors("lastword-blocking", BLOCKING),
     *check_core(),
     *check_crates(),
 ]

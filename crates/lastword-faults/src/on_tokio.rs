@@ -123,7 +123,7 @@ fn adopt(stream: Stream) -> io::Result<Adopted> {
     })
 }
 
-fn not_accepted(error: AcceptError) -> NoConnection {
+pub(crate) fn not_accepted(error: AcceptError) -> NoConnection {
     match error {
         AcceptError::Eof { bytes } => NoConnection::Eof(bytes),
         AcceptError::Lost(error) => lost(&error),
@@ -134,7 +134,7 @@ fn not_accepted(error: AcceptError) -> NoConnection {
     }
 }
 
-fn not_connected(error: ConnectError) -> NoConnection {
+pub(crate) fn not_connected(error: ConnectError) -> NoConnection {
     match error {
         ConnectError::Handshake(HandshakeError::Eof { bytes }) => NoConnection::Eof(bytes),
         ConnectError::Handshake(HandshakeError::Refused(answer)) => {

@@ -6,9 +6,9 @@
 use std::io;
 use std::sync::Arc;
 
+use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
-use http::uri::PathAndQuery;
-use http::{HeaderMap, Uri};
+use lastword_kit::{Addresses, ConnectError, Phase, Scheme, Target, fresh, platform_client};
 use lastword_proto::handshake::client::{self, Opening};
 use lastword_proto::{Agreement, Config, Unconfirmed};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -18,10 +18,9 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
 
-use crate::error::{ConnectError, Phase};
 use crate::pump::Pump;
 use crate::shared::{Keeper, Shared};
-use crate::transport::{Addresses, Plain, Tls, Transport};
+use crate::transport::{Plain, Tls, Transport, addresses_of};
 use crate::websocket::WebSocket;
 
 /// Connects to a `ws://` or `wss://` URL with default settings. [`Client`] has more.
@@ -125,7 +124,7 @@ impl Client {
 
         let dial = dial(&target.host, target.port);
         let stream = timeout_at(deadline, dial).await.map_err(late(Phase::Connecting))??;
-        let addresses = Addresses::of(&stream);
+        let addresses = addresses_of(&stream);
         if target.scheme == Scheme::Plain {
             return self.open(target, Box::new(stream), addresses, deadline).await;
         }
@@ -173,7 +172,7 @@ impl Client {
         options.subprotocols = self.subprotocols;
         options.origin = self.origin;
         options.headers = self.headers;
-        let opening = Opening::new(options, &self.config, crate::seed::fresh())?;
+        let opening = Opening::new(options, &self.config, fresh())?;
         let agreement = timeout_at(deadline, converse(&mut transport, opening))
             .await
             .map_err(|_| ConnectError::TimedOut { limit, phase: Phase::Handshake })??;
@@ -233,103 +232,8 @@ async fn establish_tls<S: Transport>(
     let failed = |source| ConnectError::Tls { host: host.to_owned(), source };
     let config = match config {
         Some(config) => config,
-        None => crate::tls::platform_client().map_err(|e| failed(io::Error::other(e)))?,
+        None => platform_client().map_err(|e| failed(io::Error::other(e)))?,
     };
     let name = ServerName::try_from(host.to_owned()).map_err(|e| failed(io::Error::other(e)))?;
     TlsConnector::from(config).connect(name, stream).await.map(Tls::new).map_err(failed)
-}
-
-/// What a URL says.
-#[derive(Debug)]
-struct Target {
-    scheme: Scheme,
-    /// Without the brackets of an IPv6 literal.
-    host: String,
-    port: u16,
-    host_header: HeaderValue,
-    path: PathAndQuery,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Scheme {
-    Plain,
-    Tls,
-}
-
-impl Target {
-    /// RFC 6455 section 3.
-    fn parse(url: &str) -> Result<Self, ConnectError> {
-        let invalid = |why| ConnectError::Url { url: url.to_owned(), why };
-        if url.contains('#') {
-            return Err(invalid("a WebSocket URL has no fragment (escape # as %23)"));
-        }
-        let uri: Uri = url.parse().map_err(|_| invalid("not a URL"))?;
-        let (scheme, default_port) = match uri.scheme_str() {
-            Some("ws") => (Scheme::Plain, 80),
-            Some("wss") => (Scheme::Tls, 443),
-            Some("http") => return Err(invalid("the scheme is http; did you mean ws?")),
-            Some("https") => return Err(invalid("the scheme is https; did you mean wss?")),
-            _ => return Err(invalid("expected ws:// or wss://")),
-        };
-        let authority = uri.authority().ok_or_else(|| invalid("no host"))?;
-        if authority.as_str().contains('@') {
-            return Err(invalid("user information is not supported; set an Authorization header"));
-        }
-        let host = authority.host();
-        if host.is_empty() {
-            return Err(invalid("no host"));
-        }
-        let port = authority.port_u16().unwrap_or(default_port);
-        // The port stands in the header only if it is not the scheme's own.
-        let header = if port == default_port { host.to_owned() } else { format!("{host}:{port}") };
-        let host_header = HeaderValue::try_from(header).map_err(|_| invalid("invalid host"))?;
-        let path = match uri.path_and_query() {
-            None => PathAndQuery::from_static("/"),
-            // The path is empty, and an empty path is `/` (section 3).
-            Some(query) if query.as_str().starts_with('?') => {
-                let path = format!("/{}", query.as_str());
-                path.parse().map_err(|_| invalid("invalid query"))?
-            }
-            Some(path) => path.clone(),
-        };
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        Ok(Self { scheme, host, port, host_header, path })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(url: &str, expected: Result<(&str, u16, &str, &str), &str>) {
-        let target = Target::parse(url);
-        match (target, expected) {
-            (Ok(target), Ok((host, port, header, path))) => {
-                assert_eq!(target.host, host);
-                assert_eq!(target.port, port);
-                assert_eq!(target.host_header, header);
-                assert_eq!(target.path.as_str(), path);
-            }
-            (Err(error), Err(why)) => assert!(error.to_string().contains(why), "{error}"),
-            (target, expected) => panic!("{url}: {target:?}, expected {expected:?}"),
-        }
-    }
-
-    #[test]
-    fn urls_say_where_to_go_or_what_is_wrong_with_them() {
-        check("ws://a", Ok(("a", 80, "a", "/")));
-        check("wss://a/b?c", Ok(("a", 443, "a", "/b?c")));
-        check("ws://a:80/", Ok(("a", 80, "a", "/")));
-        check("wss://a:80/", Ok(("a", 80, "a:80", "/")));
-        check("ws://[::1]:9/x", Ok(("::1", 9, "[::1]:9", "/x")));
-        check("ws://a?q=1", Ok(("a", 80, "a", "/?q=1")));
-        check("http://a", Err("did you mean ws?"));
-        check("https://a", Err("did you mean wss?"));
-        check("a:1", Err("expected ws:// or wss://"));
-        check("/a", Err("expected ws:// or wss://"));
-        check("ws://a/#b", Err("fragment"));
-        check("ws://u:p@a/", Err("user information"));
-        check("ws:// a", Err("not a URL"));
-    }
 }

@@ -25,22 +25,18 @@
 
 mod broadcast;
 mod connect;
-mod error;
-mod opening;
 mod outbox;
 mod pump;
 mod reconnect;
-mod seed;
 mod serve;
 mod shared;
 mod sync;
-mod tls;
 mod transport;
 mod websocket;
 
 pub use broadcast::{Counters, Reach, Subscription, Topic, broadcast};
 pub use connect::{Client, connect};
-pub use error::{AcceptError, ConnectError, Ended, Phase, SendError};
+pub use lastword_kit::{AcceptError, ConnectError, Ended, Opening, Phase, SendError};
 /// The protocol without I/O, that all of this stands on.
 pub use lastword_proto as proto;
 pub use lastword_proto::handshake::server::{Origins, Refusal, Subprotocols};
@@ -49,7 +45,6 @@ pub use lastword_proto::{
     Message, Role, Tally, TimeOut, Utf8Bytes, Violation,
 };
 pub use lastword_retry::{Backoff, Limit, Verdict};
-pub use opening::Opening;
 pub use outbox::{TopicConfig, WhenFull};
 pub use reconnect::{Because, Control, Reconnect, Resend, State, Stopped, connect_forever};
 pub use serve::{Bound, HandlerError, Outcome, Report, Server, accept, serve};
@@ -66,7 +61,7 @@ pub fn model(
     config: Config,
 ) -> (WebSocket, impl Future<Output = std::sync::Arc<Ending>>) {
     let transport = Box::new(transport::Plain(stream));
-    let (addresses, config) = (transport::Addresses::default(), std::sync::Arc::new(config));
+    let (addresses, config) = (lastword_kit::Addresses::default(), std::sync::Arc::new(config));
     let shared = shared::Shared::new(transport, agreement, addresses, config, shared::Keeper::Pump);
     (WebSocket::new(std::sync::Arc::clone(&shared)), pump::Pump::new(shared))
 }

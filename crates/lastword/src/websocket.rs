@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use lastword_proto::{Burst, CloseCode, CloseFrame, Compression, Ending, Ledger, Message, PingId};
 
-use crate::error::{Ended, SendError};
-use crate::opening::Opening;
 use crate::shared::{Inner, Shared, Writing, now};
 use crate::sync::atomic::Ordering;
+use lastword_kit::Opening;
+use lastword_kit::{Ended, SendError};
 
 /// A WebSocket connection.
 ///

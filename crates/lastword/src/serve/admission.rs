@@ -15,8 +15,8 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
-use crate::error::{AcceptError, Phase};
 use crate::transport::{Tls, Transport};
+use lastword_kit::{AcceptError, Phase};
 
 /// Whether new connections are welcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

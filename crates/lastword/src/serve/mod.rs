@@ -33,11 +33,12 @@ use self::admission::{Admission, Doors};
 use self::house::House;
 use self::listener::{Listener, listen, listen_together};
 use self::worker::Worker;
-use crate::error::AcceptError;
 use crate::pump::Pump;
 use crate::shared::{Keeper, Shared};
-use crate::transport::{Addresses, Plain};
+use crate::transport::Plain;
 use crate::websocket::WebSocket;
+use lastword_kit::AcceptError;
+use lastword_kit::Addresses;
 
 /// What a handler may fail with: anything that is an error.
 pub type HandlerError = Box<dyn std::error::Error + Send + Sync>;

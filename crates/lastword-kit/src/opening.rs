@@ -5,7 +5,15 @@ use std::net::SocketAddr;
 use http::{Request, Response};
 use lastword_proto::{Agreement, DeflateAgreement, Exchange, Role};
 
-use crate::transport::Addresses;
+/// The two addresses of a connection, where its transport has addresses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a connection has two ends")]
+pub struct Addresses {
+    /// Ours.
+    pub local: Option<SocketAddr>,
+    /// The peer's.
+    pub peer: Option<SocketAddr>,
+}
 
 /// What both sides said in the opening handshake.
 #[derive(Debug)]
@@ -25,7 +33,8 @@ pub struct Opening {
 }
 
 impl Opening {
-    pub(crate) fn new(agreement: Agreement, addresses: Addresses) -> Self {
+    /// What is kept of an agreement.
+    pub fn new(agreement: Agreement, addresses: Addresses) -> Self {
         Self {
             role: agreement.role,
             exchange: agreement.exchange,

@@ -1,4 +1,4 @@
-//! What can go wrong on this floor. Each error says whose fault it was, and gives back what it can.
+//! What can go wrong with a connection, whoever drives it. Each error says whose fault it was, and gives back what it can.
 
 use std::fmt;
 use std::io;

@@ -13,7 +13,10 @@ thread_local! {
 }
 
 /// `N` fresh random bytes.
-pub(crate) fn fresh<const N: usize>() -> [u8; N] {
+///
+/// # Panics
+/// When the operating system has no randomness: without it no connection is safe.
+pub fn fresh<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     GENERATOR.with_borrow_mut(|generator| generator.fill_bytes(&mut bytes));
     bytes
