@@ -26,7 +26,7 @@ fn patient(close_timeout: Duration) -> Config {
 /// One thread is stuck in `send` to a peer that does not read, another in `recv`.
 #[track_caller]
 fn a_stuck_sender_holds_up_nobody(over: Over) {
-    let (stuck, mut peer) = pair(over, patient(Duration::from_millis(300)));
+    let (stuck, peer) = pair(over, patient(Duration::from_millis(300)));
     let (sender, mut receiver) = stuck.split();
     let (accepted, progress) = mpsc::channel();
     let sending = thread::spawn({
