@@ -36,6 +36,11 @@ RETRY = [
     ["schedule"],
     ["lib"],
 ]
+KIT = [
+    ["error", "opening", "seed", "tls"],
+    ["target"],
+    ["lib"],
+]
 DRIVER = [
     ["seed", "sync", "tls", "error", "guide"],
     ["transport", "outbox"],
@@ -55,16 +60,26 @@ DIAL = [
     ["tunnel"],
     ["lib"],
 ]
+BLOCKING = [
+    ["socket"],
+    ["stream"],
+    ["shared"],
+    ["pump", "websocket"],
+    ["connect", "serve"],
+    ["lib"],
+]
 CRATES = [
     "lastword-mask",
     "lastword-proto",
     "lastword-retry",
     "lastword-dial",
     "lastword-sim",
+    "lastword-kit",
     "lastword",
     "lastword-metrics",
     "lastword-hyper",
     "lastword-axum",
+    "lastword-blocking",
     "lastword-faults",
     "lastword-cli",
 ]
@@ -128,7 +143,9 @@ problems = [
     *check_floors("lastword-retry", RETRY),
     *check_floors("lastword-dial", DIAL),
     *check_floors("lastword-sim", SIM),
+    *check_floors("lastword-kit", KIT),
     *check_floors("lastword", DRIVER),
+    *check_floors("lastword-blocking", BLOCKING),
     *check_core(),
     *check_crates(),
 ]

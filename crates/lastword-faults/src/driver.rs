@@ -1,6 +1,7 @@
 //! What a suite asks of a driver: connections over sockets that are handed to it, and calls that
 //! return. A driver made of threads implements this with its own calls, one of tasks by waiting.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -88,4 +89,15 @@ pub enum NoConnection {
     Refused(u16),
     /// The other side does not speak as it should, or something else.
     Other(String),
+}
+
+impl NoConnection {
+    /// What the transport said.
+    pub(crate) fn lost(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => Self::Truncated,
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Self::Reset,
+            _ => Self::Other(error.to_string()),
+        }
+    }
 }

@@ -8,6 +8,7 @@
 //! What happens at which byte is computed from the script here, and shares no code with the core.
 
 mod driver;
+mod on_blocking;
 mod on_tokio;
 mod proxy;
 mod script;
@@ -16,6 +17,7 @@ pub mod suites;
 mod tls;
 
 pub use driver::{Driver, NoConnection, Peer, Received, Setup};
+pub use on_blocking::Blocking;
 pub use on_tokio::Tokio;
 pub use proxy::{Answers, Fault, Layer, Plan, Proxy};
 pub use stream::{Buffers, Stream, Transport};

@@ -126,7 +126,7 @@ fn adopt(stream: Stream) -> io::Result<Adopted> {
 fn not_accepted(error: AcceptError) -> NoConnection {
     match error {
         AcceptError::Eof { bytes } => NoConnection::Eof(bytes),
-        AcceptError::Lost(error) => lost(&error),
+        AcceptError::Lost(error) => NoConnection::lost(&error),
         AcceptError::Tls(error) => NoConnection::Tls(error.to_string()),
         AcceptError::Refused(refusal) => NoConnection::Refused(refusal.status().as_u16()),
         AcceptError::TimedOut { .. } => NoConnection::TimedOut,
@@ -140,17 +140,9 @@ fn not_connected(error: ConnectError) -> NoConnection {
         ConnectError::Handshake(HandshakeError::Refused(answer)) => {
             NoConnection::Refused(answer.status().as_u16())
         }
-        ConnectError::Lost(error) => lost(&error),
+        ConnectError::Lost(error) => NoConnection::lost(&error),
         ConnectError::Tls { source, .. } => NoConnection::Tls(source.to_string()),
         ConnectError::TimedOut { .. } => NoConnection::TimedOut,
         other => NoConnection::Other(other.to_string()),
-    }
-}
-
-fn lost(error: &io::Error) -> NoConnection {
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof => NoConnection::Truncated,
-        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => NoConnection::Reset,
-        _ => NoConnection::Other(error.to_string()),
     }
 }

@@ -1,0 +1,56 @@
+//! WebSocket for Rust, without `async`: plain calls, threads, and the same core as `lastword`.
+//! **However a connection ends, nothing panics, hangs, leaks or lies, and you are told exactly how it
+//! ended and what became of your messages.**
+//!
+//! A server, and a client:
+//!
+//! ```no_run
+//! # fn server() -> std::io::Result<()> {
+//! lastword_blocking::serve("127.0.0.1:8765", |mut ws| {
+//!     while let Some(message) = ws.recv()? {
+//!         ws.send(message)?;
+//!     }
+//!     Ok(())
+//! })?;
+//! # Ok(()) }
+//!
+//! # fn client() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+//! let mut ws = lastword_blocking::connect("ws://127.0.0.1:8765")?;
+//! ws.send("hello")?;
+//! let echo = ws.recv()?;
+//! let ending = ws.close(lastword_blocking::CloseCode::NORMAL, "done");
+//! println!("{ending}"); // closed by us: 1000 (normal closure) "done"
+//! # Ok(()) }
+//! ```
+//!
+//! # Threads
+//!
+//! Each connection has one thread of its own, the pump, beside those that call. A call to
+//! [`recv`](WebSocket::recv) reads in the caller's thread and [`send`](WebSocket::send) writes in the
+//! caller's thread, so that an echo costs one read, one write and no switch of threads. The pump sleeps
+//! meanwhile; within a tenth of a second after the last caller has gone elsewhere it takes over: pings
+//! are answered, deadlines kept, a close is completed.
+//!
+//! No lock is held while a thread waits for the network. A thread that waits in `send` for a peer
+//! that does not read holds up no `close`, no `ping` and no `recv` of another; over TLS, too.
+
+mod connect;
+mod pump;
+mod serve;
+mod shared;
+mod socket;
+mod stream;
+mod websocket;
+
+pub use connect::{Client, connect};
+pub use lastword_kit::rustls;
+pub use lastword_kit::{AcceptError, ConnectError, Ended, Opening, Phase, SendError};
+/// The protocol without I/O, that all of this stands on.
+pub use lastword_proto as proto;
+pub use lastword_proto::handshake::server::{Origins, Refusal, Subprotocols};
+pub use lastword_proto::{
+    Budget, Cause, CloseCode, CloseFrame, Config, Cut, Ending, Farewell, First, Ledger, Loss,
+    Message, Role, Tally, TimeOut, Utf8Bytes, Violation,
+};
+pub use serve::{Bound, HandlerError, Outcome, Report, Server, Stop, accept, serve};
+pub use websocket::{Messages, Receiver, Sender, WaitError, WebSocket};

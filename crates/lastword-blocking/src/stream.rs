@@ -1,0 +1,264 @@
+//! A socket with TLS over it, or without: bytes that were read become plain, plain ones are written.
+//!
+//! Reading from the socket is not in here: a thread may do that while others write. What it has read
+//! is handed in.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::sync::Arc;
+use std::time::Instant;
+
+use lastword_kit::rustls::Connection as Session;
+
+use crate::socket::{Interest, Socket};
+
+pub(crate) struct Stream {
+    pub(crate) socket: Arc<Socket>,
+    tls: Option<Box<Session>>,
+    /// What decrypting failed with, to be told when all that came before it is read.
+    failure: Option<io::Error>,
+    notified: bool,
+}
+
+impl Stream {
+    pub(crate) fn plain(socket: Socket) -> Self {
+        Self { socket: Arc::new(socket), tls: None, failure: None, notified: false }
+    }
+
+    /// The stream with this session over it; [`Self::establish`] comes next.
+    pub(crate) fn under(self, session: Session) -> Self {
+        Self { tls: Some(Box::new(session)), ..self }
+    }
+
+    pub(crate) const fn is_plain(&self) -> bool {
+        self.tls.is_none()
+    }
+
+    /// Establishes TLS.
+    pub(crate) fn establish(&mut self, deadline: Instant) -> io::Result<()> {
+        while let Some(session) = &self.tls
+            && session.is_handshaking()
+        {
+            self.write_records()?;
+            let Some(session) = &mut self.tls else { break };
+            let interest = Interest { read: session.wants_read(), write: session.wants_write() };
+            let ready = wait_until(&self.socket, interest, deadline)?;
+            if ready.read {
+                let mut buffer = [0; HANDSHAKE_READ];
+                let count = self.socket.try_read(&mut buffer).map(Some).or_else(nothing_yet)?;
+                match count {
+                    None => {}
+                    Some(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                    Some(count) => self.take_in(buffer.get(..count).unwrap_or_default())?,
+                }
+            }
+        }
+        self.write_all(&[], deadline)
+    }
+
+    /// Hands records to TLS.
+    fn take_in(&mut self, mut read: &[u8]) -> io::Result<()> {
+        let Some(session) = &mut self.tls else { return Ok(()) };
+        while !read.is_empty() {
+            let taken = session.read_tls(&mut read)?;
+            if let Err(error) = session.process_new_packets() {
+                // The alert that says what was wrong.
+                let _ = self.write_records();
+                return Err(io::Error::new(io::ErrorKind::InvalidData, error));
+            }
+            if taken == 0 {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Decrypts what was read from the socket, and hands the plain bytes on, piece by piece. The
+    /// answer tells whether the stream goes on.
+    pub(crate) fn decrypt(
+        &mut self,
+        mut read: &[u8],
+        plain: &mut [u8],
+        mut receive: impl FnMut(&mut [u8]),
+    ) -> io::Result<Goes> {
+        loop {
+            let before = read.len();
+            let Some(session) = &mut self.tls else { return Ok(Goes::On) };
+            if self.failure.is_none() {
+                if !read.is_empty() {
+                    session.read_tls(&mut read)?;
+                }
+                if let Err(error) = session.process_new_packets() {
+                    self.failure = Some(io::Error::new(io::ErrorKind::InvalidData, error));
+                    let _ = self.write_records();
+                }
+            }
+            // One bad record fails all that were read with it, but those before it are authentic.
+            let Some(session) = &mut self.tls else { return Ok(Goes::On) };
+            let goes = loop {
+                match session.reader().read(plain) {
+                    Ok(0) => break Goes::NoMore,
+                    Ok(count) => receive(plain.get_mut(..count).unwrap_or_default()),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break Goes::On,
+                    Err(error) => return Err(self.failure.take().unwrap_or(error)),
+                }
+            };
+            if let Some(failure) = self.failure.take() {
+                return Err(failure);
+            }
+            if goes == Goes::NoMore || read.is_empty() || read.len() == before {
+                return Ok(goes);
+            }
+        }
+    }
+
+    /// Tells TLS that the socket has come to its end: what follows in [`Self::decrypt`] is its judgement.
+    pub(crate) fn end(&mut self) {
+        if let Some(session) = &mut self.tls {
+            let _ = session.read_tls(&mut io::empty());
+        }
+    }
+
+    /// Writes what the socket takes; `WouldBlock` if it takes nothing.
+    pub(crate) fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let Some(session) = &mut self.tls else { return self.socket.try_write(slices) };
+        let count = session.writer().write_vectored(slices)?;
+        self.write_records()?;
+        if count == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(count) }
+    }
+
+    /// Whether TLS holds records that the socket has not taken yet.
+    pub(crate) fn holds_records(&self) -> bool {
+        self.tls.as_ref().is_some_and(|session| session.wants_write())
+    }
+
+    /// Writes the records that TLS holds, as far as the socket takes them.
+    pub(crate) fn write_records(&mut self) -> io::Result<()> {
+        let Self { socket, tls: Some(session), .. } = self else { return Ok(()) };
+        while session.wants_write() {
+            match session.write_tls(&mut Records(socket)) {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends our half: TLS's first, then the socket's. `WouldBlock` if that has to wait.
+    pub(crate) fn finish(&mut self) -> io::Result<()> {
+        self.say_goodbye();
+        self.write_records()?;
+        if self.holds_records() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        self.socket.finish()
+    }
+
+    /// TLS's own end, where it can be said at once.
+    pub(crate) fn say_goodbye(&mut self) {
+        if let Some(session) = &mut self.tls
+            && !std::mem::replace(&mut self.notified, true)
+        {
+            session.send_close_notify();
+        }
+    }
+
+    /// Reads plain bytes, for an opening: waits, but not beyond the deadline.
+    pub(crate) fn read_until(&mut self, buffer: &mut [u8], deadline: Instant) -> io::Result<usize> {
+        loop {
+            if let Some(session) = &mut self.tls {
+                match session.reader().read(buffer) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    done => return done,
+                }
+            }
+            wait_until(&self.socket, Interest { read: true, write: false }, deadline)?;
+            if self.is_plain() {
+                match self.socket.try_read(buffer).map(Some).or_else(nothing_yet)? {
+                    None => continue,
+                    Some(count) => return Ok(count),
+                }
+            }
+            let mut records = [0; HANDSHAKE_READ];
+            match self.socket.try_read(&mut records).map(Some).or_else(nothing_yet)? {
+                None => {}
+                Some(0) => {
+                    if let Some(session) = &mut self.tls {
+                        session.read_tls(&mut io::empty())?;
+                    }
+                }
+                Some(count) => self.take_in(records.get(..count).unwrap_or_default())?,
+            }
+        }
+    }
+
+    /// Writes all of it, for an opening: waits, but not beyond the deadline.
+    pub(crate) fn write_all(&mut self, mut bytes: &[u8], deadline: Instant) -> io::Result<()> {
+        while !bytes.is_empty() || self.holds_records() {
+            let written = if bytes.is_empty() {
+                self.write_records().map(|()| 0)
+            } else {
+                self.write(&[IoSlice::new(bytes)])
+            };
+            let count = written.map(Some).or_else(|error| match error.kind() {
+                io::ErrorKind::WouldBlock => Ok(None),
+                _ => Err(error),
+            })?;
+            bytes = bytes.get(count.unwrap_or(0)..).unwrap_or_default();
+            if count.is_none() || self.holds_records() {
+                wait_until(&self.socket, Interest { read: false, write: true }, deadline)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether more may come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Goes {
+    On,
+    NoMore,
+}
+
+/// Waits for the socket; `TimedOut` when the deadline comes first.
+pub(crate) fn wait_until(
+    socket: &Socket,
+    interest: Interest,
+    deadline: Instant,
+) -> io::Result<Interest> {
+    loop {
+        let ready = socket.wait(interest, Some(deadline))?;
+        if ready != Interest::default() {
+            return Ok(ready);
+        }
+        if crate::socket::now() >= deadline {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+    }
+}
+
+fn nothing_yet(error: io::Error) -> io::Result<Option<usize>> {
+    match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(None),
+        _ => Err(error),
+    }
+}
+
+struct Records<'a>(&'a Socket);
+
+impl Write for Records<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.try_write(&[IoSlice::new(bytes)])
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.try_write(slices)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// How much is read at once in an opening.
+const HANDSHAKE_READ: usize = 4096;
