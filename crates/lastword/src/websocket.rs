@@ -574,7 +574,9 @@ impl Sender {
     fn offer(&self, message: Message) -> Result<(), SendError> {
         let mut inner = self.shared().lock();
         if !self.is_ready(&mut inner) {
-            return Err(SendError::Full(message));
+            let streaming = inner.connection.is_streaming();
+            let why = if streaming { SendError::Streaming } else { SendError::Full };
+            return Err(why(message));
         }
         self.accept(&mut inner, message, Compression::Auto)
     }

@@ -364,3 +364,31 @@ async fn of_a_burst_in_the_receivers_hand_the_rest_is_counted_when_it_goes() {
     assert_eq!(ending.ledger.delivered.messages, 1);
     assert_eq!((ending.ledger.discarded.messages, ending.ledger.discarded.bytes), (2, 8));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handler_that_holds_its_thread_holds_up_no_shutdown() {
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let held = std::sync::Arc::new(std::sync::Mutex::new(held));
+    let (began, mut begun) = tokio::sync::mpsc::unbounded_channel();
+    let mut config = Config::default();
+    config.close_timeout = Duration::from_millis(100);
+    config.linger = Duration::from_millis(100);
+    let server = Server::new().config(config);
+    let server = Running::start(server, move |mut ws| {
+        let (held, began) = (std::sync::Arc::clone(&held), began.clone());
+        async move {
+            ws.recv().await?;
+            began.send(())?;
+            // As a computation without end would.
+            let _ = held.lock().unwrap().recv();
+            Ok(())
+        }
+    })
+    .await;
+    let ws = lastword::connect(server.url()).await.unwrap();
+    ws.send("work").await.unwrap();
+    begun.recv().await.unwrap();
+    let report = tokio::time::timeout(Duration::from_secs(20), server.stop()).await;
+    drop(release);
+    assert_eq!(report.expect("a bounded shutdown").stuck, 1);
+}

@@ -8,9 +8,10 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use lastword_proto::{CloseCode, CloseFrame, Ending, Leave};
+use lastword_proto::{CloseCode, CloseFrame, Config, Ending, Leave};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
+use tokio::time::{Instant, timeout_at};
 
 use crate::shared::{Shared, Writing, now};
 
@@ -63,7 +64,7 @@ impl Guests {
     }
 
     /// Asks all to leave, and those who are still to come.
-    pub(super) fn see_off(&self) {
+    fn see_off(&self) {
         let mut book = self.list.book();
         book.farewells.get_or_insert_default();
         let connections = book.present.values().filter_map(|guest| guest.connection.as_ref());
@@ -75,8 +76,21 @@ impl Guests {
         self.list.book().farewells.is_some()
     }
 
+    /// Asks all to leave, waits for them, and ends the tasks of those who stay; gives how many those
+    /// were. A task that holds its thread cannot be ended: nobody waits for it longer than for a
+    /// goodbye.
+    pub(super) async fn clear(&self, config: &Config) -> usize {
+        self.see_off();
+        let deadline = Instant::now() + config.close_timeout + config.linger;
+        let _ = timeout_at(deadline, self.all_gone()).await;
+        let stuck = self.count();
+        self.dismiss();
+        let _ = timeout_at(Instant::now() + config.linger, self.all_gone()).await;
+        stuck
+    }
+
     /// Waits until those who were asked to leave are gone.
-    pub(super) async fn all_gone(&self) {
+    async fn all_gone(&self) {
         while self.count() > 0 {
             self.list.empty.notified().await;
         }
@@ -89,7 +103,7 @@ impl Guests {
     }
 
     /// Ends the tasks of all who are still here.
-    pub(super) fn dismiss(&self) {
+    fn dismiss(&self) {
         let tasks: Vec<_> =
             self.list.book().present.values_mut().filter_map(|guest| guest.task.take()).collect();
         tasks.iter().for_each(AbortHandle::abort);

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use lastword_proto::Ending;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::admission::{Admission, Doors};
 use super::guests::{Guests, Place};
@@ -74,13 +74,7 @@ where
             }
         }
         drop(listener);
-        guests.see_off();
-        let config = &self.admission.config;
-        let deadline = Instant::now() + config.close_timeout + config.linger;
-        let _ = timeout_at(deadline, guests.all_gone()).await;
-        let stuck = guests.count();
-        guests.dismiss();
-        guests.all_gone().await;
+        let stuck = guests.clear(&self.admission.config).await;
         let farewells = guests.farewells().into_iter();
         let endings = farewells.filter_map(|(peer, ending)| Some((peer?, ending))).collect();
         Report { endings, stuck }

@@ -474,7 +474,8 @@ impl Bound {
 
     /// Serves each connection with `handler` until `shutdown` is ready; then stops listening,
     /// answers openings in progress with 503, closes all connections with 1001, and waits for them
-    /// and their handlers, never longer than `Config::close_timeout` and `Config::linger` together.
+    /// and their handlers, never longer than `Config::close_timeout` and twice `Config::linger` together: also for handlers that
+    /// hold their thread.
     ///
     /// # Cancel safety
     /// Dropping the future stops listening and drops all connections.

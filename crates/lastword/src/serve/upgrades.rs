@@ -17,7 +17,7 @@ use lastword_proto::handshake::server::{Offer, Options, Refusal};
 use lastword_proto::{Agreement, Config, Ending};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
 
 use super::HandlerError;
 use super::guests::{Guests, Place};
@@ -187,7 +187,8 @@ impl Upgrades {
     }
 
     /// Refuses further requests with 503, closes all connections with 1001, and waits for them and
-    /// their handlers, never longer than `Config::close_timeout` and `Config::linger` together. An HTTP
+    /// their handlers, never longer than `Config::close_timeout` and twice `Config::linger` together: also for handlers that
+    /// hold their thread. An HTTP
     /// server does not wait for connections that it has let go of: call this when it is done, or with
     /// it.
     ///
@@ -195,12 +196,7 @@ impl Upgrades {
     /// Nothing is lost: those who were told to leave do; a second call waits on.
     pub async fn shut_down(&self) -> Farewells {
         let Gate { config, guests, .. } = &*self.gate;
-        guests.see_off();
-        let deadline = Instant::now() + config.close_timeout + config.linger;
-        let _ = timeout_at(deadline, guests.all_gone()).await;
-        let stuck = guests.count();
-        guests.dismiss();
-        guests.all_gone().await;
+        let stuck = guests.clear(config).await;
         let endings = guests.farewells().into_iter().map(|(_, ending)| ending).collect();
         Farewells { endings, stuck }
     }
