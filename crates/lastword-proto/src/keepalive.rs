@@ -86,6 +86,19 @@ struct Asked {
     data: Option<Box<[u8]>>,
 }
 
+/// What a pong is the answer to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Nothing,
+    /// To a ping of ours: so far had the account of sent messages come when that was written.
+    Proof(Tally),
+    /// To a ping with data of the application's own.
+    Own,
+    /// To such a one, and others of ours were asked before: a peer that answers only the newest ping
+    /// (section 5.5.3) will not answer them.
+    Overtook,
+}
+
 impl Asked {
     fn asks(&self, payload: &[u8]) -> bool {
         match &self.data {
@@ -120,13 +133,25 @@ impl Keepalive {
     }
 
     /// A pong came. It answers the ping with its payload, and all before that one; a pong that
-    /// nobody asked for answers nothing (section 5.5.3). Gives how far the account of sent messages
-    /// stood behind the answered ping.
-    pub(crate) fn answer(&mut self, payload: &[u8], now: Instant) -> Option<Tally> {
-        let index = self.asked.iter().position(|asked| asked.asks(payload))?;
-        let mut position = None;
-        let mut asked = self.asked.take();
-        for asked in asked.drain(..=index) {
+    /// nobody asked for answers nothing (section 5.5.3).
+    ///
+    /// What the application chose as data, the peer may have chosen as well, for a pong that answers
+    /// nothing: such a pong proves nothing, and answers no other pings.
+    pub(crate) fn answer(&mut self, payload: &[u8], now: Instant) -> Answer {
+        let Some(index) = self.asked.iter().position(|asked| asked.asks(payload)) else {
+            return Answer::Nothing;
+        };
+        let own = self.asked.get(index).is_some_and(|asked| asked.id.way == Way::Own);
+        let mut answer = if own { Answer::Own } else { Answer::Nothing };
+        let mut left = VecDeque::new();
+        for (at, asked) in self.asked.take().into_iter().enumerate() {
+            if at > index || (own && asked.id.way != Way::Own) {
+                if at < index {
+                    answer = Answer::Overtook;
+                }
+                left.push_back(asked);
+                continue;
+            }
             let round_trip = now.saturating_duration_since(asked.at).into();
             let answered = Answered { number: asked.id.number, round_trip };
             match asked.id.way {
@@ -135,13 +160,15 @@ impl Keepalive {
                 Way::Own => self.own = Some(Box::new(answered)),
             }
             self.latency = round_trip;
-            position = Some(asked.position);
+            if !own {
+                answer = Answer::Proof(asked.position);
+            }
         }
-        if !asked.is_empty() {
-            *self.asked.make() = asked;
+        if !left.is_empty() {
+            *self.asked.make() = left;
         }
         self.answers = self.answers.saturating_add(1);
-        position
+        answer
     }
 
     /// Whether a written ping with this data waits for its answer.

@@ -77,3 +77,21 @@ fn a_peer_that_fell_silent_after_a_violation_hid_the_violation_and_left_a_timer_
          2 send 5\n0 turn\n1 turn\n0 wait\n3 turn\ncalm",
     );
 }
+
+/// A pong that answers nothing may look like the answer to a ping whose data the application chose.
+#[test]
+fn a_pong_that_nobody_asked_for_confirmed_messages_by_its_looks() {
+    holds(
+        "setup 4450929070160224\n3 send 70\n1 write 255\n3 send-prepared 15\n0 turn\n1 turn\n\
+         3 ping-with 188\n0 pong 136\ncalm",
+    );
+}
+
+#[test]
+fn an_empty_first_part_behind_a_message_for_many_was_compressed_with_a_past_that_the_peer_had_not()
+{
+    holds(
+        "setup 11725078659996863\n1 send 150\n1 send-prepared 143\n1 part 109\n1 turn\n0 turn\n\
+         1 turn\n0 turn\n0 fetch 255\n1 part 212\n1 turn\n0 read 121\n0 take-part\ncalm",
+    );
+}

@@ -10,6 +10,7 @@ use crate::closing::{Cause, State, Told, TransportError};
 use crate::config::{Delivery, READ};
 use crate::decoder::{Control, Data, Piece};
 use crate::event::Event;
+use crate::keepalive::Answer;
 use crate::ledger::Tally;
 use crate::message::Part;
 use crate::record::{Entry, FrameEntry};
@@ -292,8 +293,13 @@ impl Connection {
                 }
             }
             Opcode::Pong => {
-                if let Some(position) = self.keepalive.answer(payload, now) {
-                    self.account.confirm(position);
+                match self.keepalive.answer(payload, now) {
+                    Answer::Proof(position) => self.account.confirm(position),
+                    // Whoever waits for the others gets an answer all the same.
+                    Answer::Overtook if self.confirm().is_none() => {
+                        self.ping();
+                    }
+                    Answer::Overtook | Answer::Own | Answer::Nothing => {}
                 }
             }
             _ => match parse_farewell(payload) {

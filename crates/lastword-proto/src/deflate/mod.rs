@@ -278,10 +278,11 @@ impl Outgoing {
     }
 
     fn compress_part(&mut self, part: &[u8], position: Position, out: &mut Vec<u8>) {
+        // Also where the first part is empty: the next one is in the message.
+        if self.passed && !self.in_message {
+            self.forget();
+        }
         if !part.is_empty() {
-            if self.passed && !self.in_message {
-                self.forget();
-            }
             self.flush_part(part, out);
         }
         self.in_message = position == Position::Middle;
