@@ -286,4 +286,4 @@ fn amount(number: u8) -> usize {
 const LONG: usize = 4000;
 
 /// More turns than anything takes.
-pub(crate) const MANY: usize = 1000;
+pub(crate) const MANY: usize = 10_000;
