@@ -42,9 +42,8 @@ KIT = [
     ["lib"],
 ]
 DRIVER = [
-    ["seed", "sync", "tls", "error", "guide"],
+    ["sync", "tls", "guide"],
     ["transport", "outbox"],
-    ["opening"],
     ["shared"],
     ["pump", "websocket"],
     ["parts"],

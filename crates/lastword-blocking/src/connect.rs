@@ -3,6 +3,7 @@
 //! Resolves, connects, establishes TLS, says the opening; then the core takes over. One deadline
 //! covers all of it but the resolver, which knows none.
 
+use std::fmt;
 use std::io;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::fd::OwnedFd;
@@ -10,10 +11,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::HeaderMap;
-use http::header::{HeaderName, HeaderValue};
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use lastword_dial::{Endpoint, Scheme, WebSocketUri, without_user};
 use lastword_kit::rustls::pki_types::ServerName;
 use lastword_kit::rustls::{ClientConfig, ClientConnection};
-use lastword_kit::{Addresses, ConnectError, Phase, Scheme, Target, fresh, platform_client};
+use lastword_kit::{Addresses, Attempt, ConnectError, Phase, fresh, platform_client};
 use lastword_proto::Config;
 use lastword_proto::handshake::client::{self, Opening};
 
@@ -40,7 +42,7 @@ pub fn connect(url: impl Into<String>) -> Result<WebSocket, ConnectError> {
 ///     .connect()?;
 /// # Ok(()) }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Client {
     url: String,
     config: Config,
@@ -104,10 +106,14 @@ impl Client {
     /// # Errors
     /// [`ConnectError`]: what failed, and whose fault it was.
     pub fn connect(self) -> Result<WebSocket, ConnectError> {
-        let target = Target::parse(&self.url)?;
+        let uri = self.uri()?;
         let deadline = self.deadline();
-        let (stream, addresses) = self.dial(&target, deadline)?;
-        self.open(target, stream, addresses, deadline)
+        let (stream, addresses) = self.dial(uri.endpoint(), deadline)?;
+        let stream = match uri.scheme() {
+            Scheme::Ws => stream,
+            Scheme::Wss => self.secure(&uri, stream, deadline)?,
+        };
+        self.open(&uri, stream, addresses, deadline)
     }
 
     /// Opens a connection over a socket of the caller's own; the URL gives host and path.
@@ -118,13 +124,18 @@ impl Client {
     /// # Errors
     /// [`ConnectError`]: what failed, and whose fault it was.
     pub fn connect_over(self, socket: impl Into<OwnedFd>) -> Result<WebSocket, ConnectError> {
-        let mut target = Target::parse(&self.url)?;
-        if self.tls.is_none() {
-            target.scheme = Scheme::Plain;
-        }
+        let uri = self.uri()?;
         let deadline = self.deadline();
-        let stream = Stream::plain(Socket::new(socket).map_err(ConnectError::Lost)?);
-        self.open(target, stream, Addresses::default(), deadline)
+        let mut stream = Stream::plain(Socket::new(socket).map_err(ConnectError::Lost)?);
+        if uri.scheme() == Scheme::Wss && self.tls.is_some() {
+            stream = self.secure(&uri, stream, deadline)?;
+        }
+        self.open(&uri, stream, Addresses::default(), deadline)
+    }
+
+    fn uri(&self) -> Result<WebSocketUri, ConnectError> {
+        WebSocketUri::parse(&self.url)
+            .map_err(|why| ConnectError::Url { url: without_user(&self.url), why })
     }
 
     fn deadline(&self) -> Instant {
@@ -134,17 +145,19 @@ impl Client {
     /// Tries the addresses of a host, one after the other.
     fn dial(
         &self,
-        target: &Target,
+        endpoint: &Endpoint,
         deadline: Instant,
     ) -> Result<(Stream, Addresses), ConnectError> {
         let limit = self.config.open_timeout;
-        let resolve = |source| ConnectError::Resolve { host: target.host.clone(), source };
-        let found = (target.host.as_str(), target.port).to_socket_addrs().map_err(resolve)?;
-        let mut failure = resolve(io::Error::new(io::ErrorKind::NotFound, "no address"));
+        let late = || ConnectError::TimedOut { limit, phase: Phase::Connecting };
+        let host = endpoint.host.bare();
+        let unresolved = |source| ConnectError::Resolve { host: host.clone(), source };
+        let found = (host.as_str(), endpoint.port).to_socket_addrs().map_err(unresolved)?;
+        let mut failed: Vec<Attempt> = Vec::new();
         for address in found {
             let left = deadline.saturating_duration_since(now());
             if left == Duration::ZERO {
-                return Err(ConnectError::TimedOut { limit, phase: Phase::Connecting });
+                return Err(late());
             }
             let connected = TcpStream::connect_timeout(&address, left).and_then(|stream| {
                 let local = stream.local_addr().ok();
@@ -154,42 +167,62 @@ impl Client {
             match connected {
                 Ok(connected) => return Ok(connected),
                 Err(error) if error.kind() == io::ErrorKind::TimedOut && now() >= deadline => {
-                    return Err(ConnectError::TimedOut { limit, phase: Phase::Connecting });
+                    return Err(late());
                 }
-                Err(source) => {
-                    failure = ConnectError::Connect { address: address.to_string(), source };
-                }
+                Err(error) => failed.push(Attempt { address, error }),
             }
         }
-        Err(failure)
+        Err(match failed.pop() {
+            Some(Attempt { address, error }) => ConnectError::Connect {
+                address: address.to_string(),
+                source: error,
+                before: failed,
+            },
+            None => unresolved(io::Error::new(io::ErrorKind::NotFound, "no address")),
+        })
+    }
+
+    fn secure(
+        &self,
+        uri: &WebSocketUri,
+        stream: Stream,
+        deadline: Instant,
+    ) -> Result<Stream, ConnectError> {
+        let host = uri.host().bare();
+        let failed = |source| ConnectError::Tls { host: host.clone(), source };
+        let other = |error| failed(io::Error::other(error));
+        let config = self.tls.clone().map_or_else(platform_client, Ok).map_err(other)?;
+        // A certificate knows no dot at the end of a name.
+        let name = ServerName::try_from(host.trim_end_matches('.').to_owned())
+            .map_err(|error| failed(io::Error::other(error)))?;
+        let session = ClientConnection::new(config, name).map_err(other)?;
+        let mut stream = stream.under(session.into());
+        stream.establish(deadline).map_err(|error| match error.kind() {
+            io::ErrorKind::TimedOut => {
+                ConnectError::TimedOut { limit: self.config.open_timeout, phase: Phase::Tls }
+            }
+            _ => failed(error),
+        })?;
+        Ok(stream)
     }
 
     fn open(
         self,
-        target: Target,
+        uri: &WebSocketUri,
         mut stream: Stream,
         addresses: Addresses,
         deadline: Instant,
     ) -> Result<WebSocket, ConnectError> {
         let limit = self.config.open_timeout;
         let late = |phase| ConnectError::TimedOut { limit, phase };
-        if target.scheme == Scheme::Tls {
-            let failed = |source| ConnectError::Tls { host: target.host.clone(), source };
-            let other = |error| failed(io::Error::other(error));
-            let config = self.tls.map_or_else(platform_client, Ok).map_err(other)?;
-            let name = ServerName::try_from(target.host.clone())
-                .map_err(|error| failed(io::Error::other(error)))?;
-            let session = ClientConnection::new(config, name).map_err(other)?;
-            stream = stream.under(session.into());
-            stream.establish(deadline).map_err(|error| match error.kind() {
-                io::ErrorKind::TimedOut => late(Phase::Tls),
-                _ => failed(error),
-            })?;
-        }
-        let mut options = client::Options::new(target.host_header, target.path);
+        let mut options = client::Options::new(uri.host_header(), uri.path().clone());
         options.subprotocols = self.subprotocols;
         options.origin = self.origin;
         options.headers = self.headers;
+        if let Some(credentials) = uri.credentials() {
+            // What the caller set is meant so.
+            options.headers.entry(AUTHORIZATION).or_insert_with(|| credentials.basic());
+        }
         let mut opening = Opening::new(options, &self.config, fresh())?;
         let lost = |error: io::Error| match error.kind() {
             io::ErrorKind::TimedOut => late(Phase::Handshake),
@@ -212,6 +245,16 @@ impl Client {
         let shared = shared.map_err(ConnectError::Lost)?;
         pump::start(&shared).map_err(ConnectError::Lost)?;
         Ok(WebSocket::new(shared))
+    }
+}
+
+/// Without the URL's user information, and without values of headers.
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("url", &without_user(&self.url))
+            .field("config", &self.config)
+            .finish_non_exhaustive()
     }
 }
 

@@ -57,4 +57,4 @@ pub use proxy::{InvalidProxy, Proxy, ProxyProtocol, Resolution};
 pub use race::{STAGGER, interleave};
 pub use redirect::{MAX_REDIRECTS, RedirectRefused, Redirects, strip_credentials};
 pub use tunnel::Tunnel;
-pub use uri::{InvalidUri, Scheme, WebSocketUri};
+pub use uri::{InvalidUri, Scheme, WebSocketUri, without_user};

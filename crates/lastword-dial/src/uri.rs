@@ -207,5 +207,14 @@ const TO_ENCODE: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
+/// A URL, or what should be one, with nothing in front of its last `@`.
+#[must_use]
+pub fn without_user(url: &str) -> String {
+    match url.rsplit_once('@') {
+        Some((_, rest)) => format!("…@{rest}"),
+        None => url.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -1,12 +1,17 @@
-//! What can go wrong with a connection, whoever drives it. Each error says whose fault it was, and gives back what it can.
+//! What can go wrong with a connection, whoever drives it. Each error says whose fault it was, and gives
+//! back what it can.
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::StatusCode;
+use lastword_dial::{InvalidProxy, InvalidUri, Proxy, ProxyError, RedirectRefused, SocksRefusal};
 use lastword_proto::handshake::{client, server};
-use lastword_proto::{Ending, Message};
+use lastword_proto::{ControlRefused, Ending, Message};
 
 /// The connection is over, and did not end cleanly. Holds the [`Ending`] that tells how.
 #[derive(Clone)]
@@ -33,6 +38,21 @@ pub enum SendError {
     /// `try_send` only: `Config::send_buffer` is full.
     #[error("not sent: the send buffer is full (send_buffer)")]
     Full(Message),
+    /// `send_timeout` only: there was no room within the time that it was given.
+    #[error("not sent: no room in the send buffer (send_buffer) within {limit:?}")]
+    TimedOut {
+        /// How long was waited.
+        limit: Duration,
+        /// The message.
+        message: Message,
+    },
+    /// `try_send` only: a message is being sent by parts, which no other may interrupt
+    /// (RFC 6455 section 5.4).
+    #[error("not sent: another message is being sent by parts")]
+    Streaming(Message),
+    /// Of a message by parts only: the part is of another kind than its message.
+    #[error("not sent: the part is of another kind than its message")]
+    KindChanged(Message),
     /// The connection is closing: nothing may follow a close frame.
     #[error("not sent: the connection is closing")]
     Closing(Message),
@@ -45,9 +65,53 @@ impl SendError {
     /// The message that was not sent.
     pub fn into_message(self) -> Message {
         match self {
-            Self::Full(message) | Self::Closing(message) | Self::Ended(_, message) => message,
+            Self::Full(message)
+            | Self::Streaming(message)
+            | Self::KindChanged(message)
+            | Self::Closing(message)
+            | Self::TimedOut { message, .. }
+            | Self::Ended(_, message) => message,
         }
     }
+}
+
+/// What a connection fails with as a `Stream` and a `Sink`, which know one error.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StreamError {
+    /// The connection is over, and did not end cleanly.
+    #[error(transparent)]
+    Ended(#[from] Ended),
+    /// A message was not accepted for sending; it comes back.
+    #[error(transparent)]
+    NotSent(#[from] SendError),
+}
+
+/// Why `recv_timeout` gave no message.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReceiveError {
+    /// None came within the time that it was given. The connection goes on.
+    #[error("no message within {limit:?}")]
+    TimedOut {
+        /// How long was waited.
+        limit: Duration,
+    },
+    /// The connection is over, and did not end cleanly.
+    #[error(transparent)]
+    Ended(#[from] Ended),
+}
+
+/// Why a ping was not sent, or not answered.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PingError {
+    /// It was not accepted.
+    #[error(transparent)]
+    Refused(#[from] ControlRefused),
+    /// The connection ended before the answer.
+    #[error("not answered: {0}")]
+    Ended(Ended),
 }
 
 /// Why a client got no connection.
@@ -57,10 +121,10 @@ pub enum ConnectError {
     /// The address is not one of a WebSocket server.
     #[error("invalid URL {url:?}: {why}")]
     Url {
-        /// What was given.
+        /// What was given, without its user information.
         url: String,
         /// What is wrong with it.
-        why: &'static str,
+        why: InvalidUri,
     },
     /// The options contradict the handshake.
     #[error(transparent)]
@@ -73,14 +137,46 @@ pub enum ConnectError {
         /// What the resolver said.
         source: io::Error,
     },
-    /// No address of the host could be connected to; this is what the last one said.
-    #[error("cannot connect to {address}")]
+    /// No address of the host, or of the proxy, could be connected to.
+    #[error("cannot connect to {address}{}", Before(.before))]
     Connect {
-        /// The address.
+        /// The address that failed last.
         address: String,
+        /// What the operating system said about it.
+        source: io::Error,
+        /// What failed before, in this order.
+        before: Vec<Attempt>,
+    },
+    /// The Unix socket could not be connected to.
+    #[error("cannot connect to {}", .path.display())]
+    Unix {
+        /// Its path.
+        path: PathBuf,
         /// What the operating system said.
         source: io::Error,
     },
+    /// The environment names a proxy that is none (`http_proxy`, `https_proxy`, `all_proxy`).
+    #[error("invalid proxy in the environment")]
+    InvalidProxy(#[source] InvalidProxy),
+    /// The proxy refused, or does not speak its protocol.
+    #[error("no connection through the proxy {proxy}")]
+    Proxy {
+        /// The proxy.
+        proxy: Box<Proxy>,
+        /// What it did.
+        source: ProxyError,
+    },
+    /// The transport failed inside the handshake with the proxy.
+    #[error("connection to the proxy {proxy} lost in its handshake")]
+    ProxyLost {
+        /// The proxy.
+        proxy: Box<Proxy>,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The server sent us elsewhere, and we did not go.
+    #[error("redirect not followed")]
+    Redirect(#[from] RedirectRefused),
     /// TLS could not be established.
     #[error("TLS with {host:?} failed")]
     Tls {
@@ -105,24 +201,100 @@ pub enum ConnectError {
     },
 }
 
+impl ConnectError {
+    /// Whether trying again later may help: names that do not resolve, connections that fail or are
+    /// lost, waits that end, and the statuses 408, 425, 429, 500, 502, 503, 504, of the server or of
+    /// a proxy. All else stays as it is until somebody changes it.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Resolve { .. }
+            | Self::Connect { .. }
+            | Self::Unix { .. }
+            | Self::ProxyLost { .. }
+            | Self::Lost(_)
+            | Self::TimedOut { .. }
+            | Self::Handshake(client::Error::Eof { .. }) => true,
+            // Of TLS, what rustls finds wrong stays wrong; what the network did may pass.
+            Self::Tls { source, .. } => {
+                !matches!(source.kind(), io::ErrorKind::InvalidData | io::ErrorKind::Other)
+            }
+            Self::Handshake(client::Error::Refused(response)) => may_pass(response.status()),
+            Self::Proxy { source, .. } => match source {
+                ProxyError::Refused { status, .. } => may_pass(*status),
+                ProxyError::Eof { .. } => true,
+                ProxyError::Socks(why) => matches!(
+                    why,
+                    SocksRefusal::Failed
+                        | SocksRefusal::NetworkUnreachable
+                        | SocksRefusal::HostUnreachable
+                        | SocksRefusal::ConnectionRefused
+                        | SocksRefusal::TtlExpired
+                ),
+                _ => false,
+            },
+            Self::Url { .. }
+            | Self::Request(_)
+            | Self::InvalidProxy(_)
+            | Self::Redirect(_)
+            | Self::Handshake(_) => false,
+        }
+    }
+}
+
+fn may_pass(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 408 | 425 | 429 | 500 | 502 | 503 | 504)
+}
+
+/// An address that could not be connected to.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_structs, reason = "an address and its error are all there is to it")]
+pub struct Attempt {
+    /// The address.
+    pub address: SocketAddr,
+    /// What the operating system said.
+    pub error: io::Error,
+}
+
+/// The attempts before the last one, in brackets.
+struct Before<'a>(&'a [Attempt]);
+
+impl fmt::Display for Before<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, Attempt { address, error }) in self.0.iter().enumerate() {
+            let front = if index == 0 { " (before: " } else { ", " };
+            write!(f, "{front}{address}: {error}")?;
+        }
+        if self.0.is_empty() { Ok(()) } else { f.write_str(")") }
+    }
+}
+
 /// What an opening is busy with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Phase {
-    /// Resolving the name and connecting.
+    /// Resolving a name.
+    Resolving,
+    /// Connecting.
     Connecting,
+    /// Waiting for the proxy to open a tunnel.
+    Proxy,
     /// Establishing TLS.
     Tls,
     /// Waiting for the other side's part of the handshake.
     Handshake,
+    /// Waiting for our own application's word on the request.
+    Application,
 }
 
 impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Resolving => "resolving the name",
             Self::Connecting => "connecting",
+            Self::Proxy => "waiting for the proxy",
             Self::Tls => "establishing TLS",
             Self::Handshake => "waiting for the handshake",
+            Self::Application => "waiting for the application to decide",
         })
     }
 }

@@ -1,6 +1,9 @@
 //! What is known of a connection since its opening: the request, the response, who talks to whom.
 
+use std::fmt;
 use std::net::SocketAddr;
+// The name of a connection orders nothing: a model checker has nothing to try here.
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::{Request, Response};
 use lastword_proto::{Agreement, DeflateAgreement, Exchange, Role};
@@ -15,10 +18,35 @@ pub struct Addresses {
     pub peer: Option<SocketAddr>,
 }
 
+/// Names a connection: no two of a process have the same, whether client or server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectionId(u64);
+
+impl ConnectionId {
+    fn next() -> Self {
+        // 2^64 connections are never made.
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Self(LAST.fetch_add(1, Ordering::Relaxed).wrapping_add(1))
+    }
+
+    /// The number.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
 /// What both sides said in the opening handshake.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Opening {
+    /// Names the connection among all of this process.
+    pub id: ConnectionId,
     /// Which side we are.
     pub role: Role,
     exchange: Exchange,
@@ -36,6 +64,7 @@ impl Opening {
     /// What is kept of an agreement.
     pub fn new(agreement: Agreement, addresses: Addresses) -> Self {
         Self {
+            id: ConnectionId::next(),
             role: agreement.role,
             exchange: agreement.exchange,
             subprotocol: agreement.subprotocol,

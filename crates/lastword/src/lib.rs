@@ -25,14 +25,11 @@
 
 mod broadcast;
 mod connect;
-mod error;
 pub mod guide;
-mod opening;
 mod outbox;
 mod parts;
 mod pump;
 mod reconnect;
-mod seed;
 mod serve;
 mod shared;
 mod streams;
@@ -44,13 +41,13 @@ mod websocket;
 
 pub use broadcast::{Counters, Reach, Subscription, Topic, broadcast};
 pub use connect::{Client, connect};
-pub use error::{
-    AcceptError, Attempt, ConnectError, Ended, Phase, PingError, ReceiveError, SendError,
-    StreamError,
-};
 /// Where a client goes and how it gets there, without I/O.
 pub use lastword_dial as dial;
 pub use lastword_dial::{InvalidProxy, Proxy};
+pub use lastword_kit::{
+    AcceptError, Attempt, ConnectError, ConnectionId, Ended, Opening, Phase, PingError,
+    ReceiveError, SendError, StreamError,
+};
 /// The protocol without I/O, that all of this stands on.
 pub use lastword_proto as proto;
 pub use lastword_proto::handshake::server::{Hosts, Origins, Refusal, Subprotocols};
@@ -59,7 +56,6 @@ pub use lastword_proto::{
     Farewell, First, Kind, Ledger, Loss, Message, Role, Tally, TimeOut, Utf8Bytes, Violation,
 };
 pub use lastword_retry::{Backoff, Limit, Verdict};
-pub use opening::{ConnectionId, Opening};
 pub use outbox::{TopicConfig, WhenFull};
 pub use parts::{MessageReader, MessageWriter};
 pub use reconnect::{Because, Control, Reconnect, Resend, State, Stopped, connect_forever};
@@ -82,7 +78,7 @@ pub fn model(
     config: Config,
 ) -> (WebSocket, impl Future<Output = std::sync::Arc<Ending>>) {
     let transport = Box::new(transport::Plain(stream));
-    let (addresses, config) = (transport::Addresses::default(), std::sync::Arc::new(config));
+    let (addresses, config) = (lastword_kit::Addresses::default(), std::sync::Arc::new(config));
     let shared = shared::Shared::new(transport, agreement, addresses, config, shared::Keeper::Pump);
     (WebSocket::new(std::sync::Arc::clone(&shared)), pump::Pump::new(shared))
 }

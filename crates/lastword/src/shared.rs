@@ -18,13 +18,14 @@ use lastword_proto::{
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
-use crate::error::Ended;
-use crate::opening::Opening;
 use crate::outbox::{Outbox, Slot};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, MutexGuard, thread_local};
 use crate::tls::TlsDetails;
-use crate::transport::{Addresses, Buffers, Transport};
+use crate::transport::{Buffers, Transport};
+use lastword_kit::Addresses;
+use lastword_kit::Ended;
+use lastword_kit::Opening;
 
 pub(crate) struct Shared {
     inner: Mutex<Inner>,
@@ -175,7 +176,7 @@ impl Shared {
             // What the handles give is whole messages, and so they are made by the core.
             Arc::make_mut(&mut config).delivery = Delivery::Whole;
         }
-        let connection = Connection::new(&agreement, config, crate::seed::fresh(), now());
+        let connection = Connection::new(&agreement, config, lastword_kit::fresh(), now());
         let wakes = Arc::new(Wakes::default());
         let waker = Waker::from(Arc::clone(&wakes));
         let buffers = transport.buffers();

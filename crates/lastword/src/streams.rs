@@ -11,8 +11,8 @@ use futures_core::Stream;
 use futures_sink::Sink;
 use lastword_proto::{CloseCode, Message};
 
-use crate::error::{Ended, StreamError};
 use crate::websocket::{Aim, Reaching, Receiver, Sender, Wait, Waiting, WebSocket};
+use lastword_kit::{Ended, StreamError};
 
 /// The messages, in order; ends with the connection. If that did not end cleanly, the last item is the
 /// error that tells how, and behind it there is nothing.

@@ -2,10 +2,10 @@
 
 use std::any::Any;
 use std::io::{self, IoSlice, Read};
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use lastword_kit::Addresses;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
@@ -187,15 +187,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Plain<S> {
     }
 }
 
-/// The two addresses of a connection, where its transport has addresses.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Addresses {
-    pub(crate) local: Option<SocketAddr>,
-    pub(crate) peer: Option<SocketAddr>,
-}
-
-impl Addresses {
-    pub(crate) fn of(stream: &TcpStream) -> Self {
-        Self { local: stream.local_addr().ok(), peer: stream.peer_addr().ok() }
-    }
+/// The two addresses of a socket, as far as the operating system tells them.
+pub(crate) fn addresses(stream: &TcpStream) -> Addresses {
+    Addresses { local: stream.local_addr().ok(), peer: stream.peer_addr().ok() }
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use lastword_proto::{Ending, Ledger};
 
-use crate::opening::Opening;
 use crate::shared::Shared;
 use crate::websocket::{Sender, WebSocket};
+use lastword_kit::Opening;
 
 /// Looks on at a connection. Unlike a [`Sender`] it is no handle of it: a connection whose handles are
 /// all gone is closed, whoever watches. Its memory stays as long as it is watched.

@@ -15,11 +15,11 @@ use lastword_proto::{
     PingId, SendRefused,
 };
 
-use crate::error::{Ended, PingError, ReceiveError, SendError};
-use crate::opening::Opening;
 use crate::shared::{Inner, Shared, Writing, now};
 use crate::sync::atomic::Ordering;
 use crate::tls::TlsDetails;
+use lastword_kit::Opening;
+use lastword_kit::{Ended, PingError, ReceiveError, SendError};
 
 /// A WebSocket connection.
 ///

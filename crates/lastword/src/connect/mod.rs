@@ -15,7 +15,7 @@ use std::sync::Arc;
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue, USER_AGENT};
 use lastword_dial::{
-    MAX_REDIRECTS, Proxy, RedirectRefused, Redirects, WebSocketUri, strip_credentials,
+    MAX_REDIRECTS, Proxy, RedirectRefused, Redirects, WebSocketUri, strip_credentials, without_user,
 };
 use lastword_proto::handshake::client::{self, Opening};
 use lastword_proto::{Agreement, Config, Unconfirmed};
@@ -23,12 +23,13 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 
-use crate::error::{ConnectError, Phase};
 use crate::pump::Pump;
 use crate::shared::{Keeper, Shared};
 use crate::tls::{Identity, Trust};
-use crate::transport::{Addresses, Plain, Transport};
+use crate::transport::{Plain, Transport};
 use crate::websocket::WebSocket;
+use lastword_kit::Addresses;
+use lastword_kit::{ConnectError, Phase};
 use way::{Patience, Via, Way};
 
 /// Connects to a `ws://` or `wss://` URL with default settings. [`Client`] has more.
@@ -342,7 +343,7 @@ impl Client {
             // What the caller set is meant so.
             options.headers.entry(AUTHORIZATION).or_insert_with(|| credentials.basic());
         }
-        let opening = Opening::new(options, &self.config, crate::seed::fresh())?;
+        let opening = Opening::new(options, &self.config, lastword_kit::fresh())?;
         let talk = converse(&mut transport, opening);
         let agreement = patience.within(Phase::Handshake, talk).await?;
         let config = Arc::new(self.config.clone());
@@ -360,14 +361,6 @@ impl fmt::Debug for Client {
             .field("config", &self.config)
             .field("way", &self.way)
             .finish_non_exhaustive()
-    }
-}
-
-/// A URL, or what should be one, with nothing in front of its last `@`.
-fn without_user(url: &str) -> String {
-    match url.rsplit_once('@') {
-        Some((_, rest)) => format!("…@{rest}"),
-        None => url.to_owned(),
     }
 }
 

@@ -18,9 +18,10 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::race::race;
-use crate::error::{ConnectError, Phase};
 use crate::tls::{self, Identity, Trust};
-use crate::transport::{Addresses, Tls, Transport};
+use crate::transport::{Tls, Transport, addresses as addresses_of};
+use lastword_kit::Addresses;
+use lastword_kit::{ConnectError, Phase};
 
 /// Which proxy a client goes through.
 #[derive(Clone, Debug, Default)]
@@ -78,11 +79,11 @@ impl Way {
     ) -> Result<(Box<dyn Transport>, Addresses), ConnectError> {
         let Some(proxy) = self.proxy(uri)? else {
             let stream = self.dial(uri.endpoint(), patience).await?;
-            let addresses = Addresses::of(&stream);
+            let addresses = addresses_of(&stream);
             return Ok((self.secure(uri, stream, patience).await?, addresses));
         };
         let stream = self.dial(proxy.endpoint(), patience).await?;
-        let addresses = Addresses::of(&stream);
+        let addresses = addresses_of(&stream);
         let transport = if proxy.protocol() == ProxyProtocol::Https {
             let host = &proxy.endpoint().host;
             let work = establish_tls(host, None, &self.proxy_trust, None, stream);

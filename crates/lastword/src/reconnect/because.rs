@@ -10,7 +10,7 @@ use lastword_retry::Verdict;
 use tokio_rustls::rustls;
 use tokio_rustls::rustls::AlertDescription;
 
-use crate::error::ConnectError;
+use lastword_kit::ConnectError;
 
 /// Why there is no connection (any more).
 #[derive(Clone, Debug)]

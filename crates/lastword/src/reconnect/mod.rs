@@ -18,10 +18,10 @@ use tokio::sync::watch;
 use tokio::time::Sleep;
 
 use crate::connect::Client;
-use crate::error::ConnectError;
 use crate::shared::{Shared, now};
 use crate::sync::Mutex;
 use crate::websocket::WebSocket;
+use lastword_kit::ConnectError;
 
 pub use because::Because;
 use control::Board;
@@ -338,7 +338,7 @@ impl Reconnect {
         ask: impl FnOnce(&mut Schedule, Verdict, u64) -> Next,
     ) {
         let verdict = (self.classify)(&because);
-        let random = u64::from_ne_bytes(crate::seed::fresh());
+        let random = u64::from_ne_bytes(lastword_kit::fresh());
         match ask(&mut self.schedule, verdict, random) {
             Next::Wait(delay) => {
                 tracing::info!(?delay, "reconnecting in {:.1} s: {because}", delay.as_secs_f64());

@@ -17,8 +17,9 @@ use tokio::time::{Instant, timeout_at};
 use super::answer::{Incoming, Wants};
 use super::certificates::ServerTls;
 use super::gate::Gate;
-use crate::error::{AcceptError, Phase};
-use crate::transport::{Addresses, Tls, Transport};
+use crate::transport::{Tls, Transport};
+use lastword_kit::Addresses;
+use lastword_kit::{AcceptError, Phase};
 
 /// Whether new connections are welcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

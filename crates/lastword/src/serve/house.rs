@@ -17,10 +17,10 @@ use super::limits::{Ticket, Turnstile};
 use super::listener::Listener;
 use super::served::Served;
 use super::{HandlerError, Observer, Outcome, Report};
-use crate::error::AcceptError;
 use crate::shared::{Keeper, Shared};
-use crate::transport::Addresses;
 use crate::websocket::WebSocket;
+use lastword_kit::AcceptError;
+use lastword_kit::Addresses;
 
 /// All that a server's listeners share.
 pub(super) struct House<F> {

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-use crate::transport::Addresses;
+use lastword_kit::Addresses;
 
 /// A socket that listens.
 #[derive(Debug)]

@@ -50,11 +50,12 @@ use self::listener::{Listener, listen, listen_together, share};
 pub use self::routes::{InvalidRoute, Params, Routes};
 pub use self::upgrades::{Carrier, Farewells, Pending, Upgrades};
 use self::worker::Worker;
-use crate::error::AcceptError;
 use crate::pump::Pump;
 use crate::shared::{Keeper, Shared};
-use crate::transport::{Addresses, Plain};
+use crate::transport::Plain;
 use crate::websocket::WebSocket;
+use lastword_kit::AcceptError;
+use lastword_kit::Addresses;
 
 /// What a handler may fail with: anything that is an error.
 pub type HandlerError = Box<dyn std::error::Error + Send + Sync>;

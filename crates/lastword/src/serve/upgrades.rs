@@ -22,11 +22,12 @@ use tokio::time::timeout;
 use super::HandlerError;
 use super::guests::{Guests, Place};
 use super::served::Served;
-use crate::error::{AcceptError, Phase};
 use crate::pump::Pump;
 use crate::shared::{Keeper, Shared};
-use crate::transport::{Addresses, Plain, Transport};
+use crate::transport::{Plain, Transport, addresses as addresses_of};
 use crate::websocket::WebSocket;
+use lastword_kit::Addresses;
+use lastword_kit::{AcceptError, Phase};
 
 /// Where requests that an HTTP server has parsed become WebSocket connections; made by
 /// [`Server::upgrades`](super::Server::upgrades). Clones are the same.
@@ -323,7 +324,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> From<S> for Carrier {
             // As on a listener of ours: a small frame does not wait for others. A socket that refuses
             // is slower, and works.
             let _ = socket.set_nodelay(true);
-            let addresses = Addresses::of(&socket);
+            let addresses = addresses_of(&socket);
             return Self { transport: Box::new(socket), addresses, read_ahead: Bytes::new() };
         }
         let Some(stream) = stream else { unreachable!("only a socket was taken") };
