@@ -5,7 +5,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lastword::{CloseCode, Config, Ending, Message};
+use lastword::proto::handshake::client::Error as HandshakeError;
+use lastword::{AcceptError, CloseCode, Config, ConnectError, Ending, Message};
 
 use crate::stream::Stream;
 use crate::tls::Certificates;
@@ -93,11 +94,39 @@ pub enum NoConnection {
 
 impl NoConnection {
     /// What the transport said.
-    pub(crate) fn lost(error: &io::Error) -> Self {
+    fn lost(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::UnexpectedEof => Self::Truncated,
             io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Self::Reset,
             _ => Self::Other(error.to_string()),
+        }
+    }
+}
+
+impl From<AcceptError> for NoConnection {
+    fn from(error: AcceptError) -> Self {
+        match error {
+            AcceptError::Eof { bytes } => Self::Eof(bytes),
+            AcceptError::Lost(error) => Self::lost(&error),
+            AcceptError::Tls(error) => Self::Tls(error.to_string()),
+            AcceptError::Refused(refusal) => Self::Refused(refusal.status().as_u16()),
+            AcceptError::TimedOut { .. } => Self::TimedOut,
+            other => Self::Other(other.to_string()),
+        }
+    }
+}
+
+impl From<ConnectError> for NoConnection {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::Handshake(HandshakeError::Eof { bytes }) => Self::Eof(bytes),
+            ConnectError::Handshake(HandshakeError::Refused(answer)) => {
+                Self::Refused(answer.status().as_u16())
+            }
+            ConnectError::Lost(error) => Self::lost(&error),
+            ConnectError::Tls { source, .. } => Self::Tls(source.to_string()),
+            ConnectError::TimedOut { .. } => Self::TimedOut,
+            other => Self::Other(other.to_string()),
         }
     }
 }

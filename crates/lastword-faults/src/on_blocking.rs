@@ -3,11 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lastword_blocking::proto::handshake::client::Error as HandshakeError;
 use lastword_blocking::{
-    AcceptError, Client, ConnectError, SendError, Server, WaitError, WebSocket,
+    Client, CloseCode, Ending, Message, SendError, Server, WaitError, WebSocket,
 };
-use lastword_blocking::{CloseCode, Ending, Message};
 
 use crate::driver::{Driver, NoConnection, Peer, Received, Setup};
 use crate::stream::Stream;
@@ -28,7 +26,7 @@ impl Driver for Blocking {
             Stream::Tcp(stream) => server.accept(stream),
             Stream::Unix(stream) => server.accept(stream),
         };
-        Ok(Box::new(accepted.map_err(not_accepted)?))
+        Ok(Box::new(accepted?))
     }
 
     fn connect(&self, stream: Stream, setup: &Setup) -> Result<Box<dyn Peer>, NoConnection> {
@@ -42,7 +40,7 @@ impl Driver for Blocking {
             Stream::Tcp(stream) => client.connect_over(stream),
             Stream::Unix(stream) => client.connect_over(stream),
         };
-        Ok(Box::new(connected.map_err(not_connected)?))
+        Ok(Box::new(connected?))
     }
 }
 
@@ -74,29 +72,5 @@ impl Peer for WebSocket {
 
     fn take_unsent(&self) -> Vec<Message> {
         Self::take_unsent(self)
-    }
-}
-
-fn not_accepted(error: AcceptError) -> NoConnection {
-    match error {
-        AcceptError::Eof { bytes } => NoConnection::Eof(bytes),
-        AcceptError::Lost(error) => NoConnection::lost(&error),
-        AcceptError::Tls(error) => NoConnection::Tls(error.to_string()),
-        AcceptError::Refused(refusal) => NoConnection::Refused(refusal.status().as_u16()),
-        AcceptError::TimedOut { .. } => NoConnection::TimedOut,
-        other => NoConnection::Other(other.to_string()),
-    }
-}
-
-fn not_connected(error: ConnectError) -> NoConnection {
-    match error {
-        ConnectError::Handshake(HandshakeError::Eof { bytes }) => NoConnection::Eof(bytes),
-        ConnectError::Handshake(HandshakeError::Refused(answer)) => {
-            NoConnection::Refused(answer.status().as_u16())
-        }
-        ConnectError::Lost(error) => NoConnection::lost(&error),
-        ConnectError::Tls { source, .. } => NoConnection::Tls(source.to_string()),
-        ConnectError::TimedOut { .. } => NoConnection::TimedOut,
-        other => NoConnection::Other(other.to_string()),
     }
 }

@@ -4,7 +4,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lastword::proto::handshake::client::Error as HandshakeError;
 use lastword::{AcceptError, Client, CloseCode, ConnectError, Ending, Message, Server, WebSocket};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -48,7 +47,7 @@ impl Driver for Tokio {
                 Err(error) => Err(AcceptError::Lost(error)),
             }
         };
-        let websocket = self.0.block_on(opening).map_err(not_accepted)?;
+        let websocket = self.0.block_on(opening)?;
         Ok(Box::new(OnTokio { websocket, runtime: self.0.handle().clone() }))
     }
 
@@ -66,7 +65,7 @@ impl Driver for Tokio {
                 Err(error) => Err(ConnectError::Lost(error)),
             }
         };
-        let websocket = self.0.block_on(opening).map_err(not_connected)?;
+        let websocket = self.0.block_on(opening)?;
         Ok(Box::new(OnTokio { websocket, runtime: self.0.handle().clone() }))
     }
 }
@@ -121,28 +120,4 @@ fn adopt(stream: Stream) -> io::Result<Adopted> {
         Stream::Tcp(stream) => Adopted::Tcp(TcpStream::from_std(stream)?),
         Stream::Unix(stream) => Adopted::Unix(UnixStream::from_std(stream)?),
     })
-}
-
-fn not_accepted(error: AcceptError) -> NoConnection {
-    match error {
-        AcceptError::Eof { bytes } => NoConnection::Eof(bytes),
-        AcceptError::Lost(error) => NoConnection::lost(&error),
-        AcceptError::Tls(error) => NoConnection::Tls(error.to_string()),
-        AcceptError::Refused(refusal) => NoConnection::Refused(refusal.status().as_u16()),
-        AcceptError::TimedOut { .. } => NoConnection::TimedOut,
-        other => NoConnection::Other(other.to_string()),
-    }
-}
-
-fn not_connected(error: ConnectError) -> NoConnection {
-    match error {
-        ConnectError::Handshake(HandshakeError::Eof { bytes }) => NoConnection::Eof(bytes),
-        ConnectError::Handshake(HandshakeError::Refused(answer)) => {
-            NoConnection::Refused(answer.status().as_u16())
-        }
-        ConnectError::Lost(error) => NoConnection::lost(&error),
-        ConnectError::Tls { source, .. } => NoConnection::Tls(source.to_string()),
-        ConnectError::TimedOut { .. } => NoConnection::TimedOut,
-        other => NoConnection::Other(other.to_string()),
-    }
 }
