@@ -9,33 +9,21 @@ use lastword::{
     Client, CloseCode, Config, Counters, Message, Reach, Server, Subscription, Topic, TopicConfig,
     WebSocket, WhenFull, broadcast,
 };
-use support::{Running, raw_client};
-use tokio::io::{AsyncReadExt, DuplexStream, duplex};
+use support::{Running, pipes, raw_client};
+use tokio::io::{AsyncReadExt, DuplexStream};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
 /// A server's end that a topic publishes to, and a client's end in memory: what is not read stays in
 /// a pipe of so many bytes.
 async fn pair(pipe: usize, config: Config) -> (WebSocket, WebSocket) {
-    let (near, far) = duplex(pipe);
-    let accepted = tokio::spawn(Server::new().config(config.clone()).accept(far));
-    let client = Client::new("ws://a/").config(config).connect_over(near).await.unwrap();
-    (accepted.await.unwrap().unwrap(), client)
+    let (client, server) = pipes::pair(pipe, config).await;
+    (server, client)
 }
 
 /// A server's end whose peer has opened, and reads nothing until it is asked to.
 async fn deaf(pipe: usize, config: Config) -> (WebSocket, DuplexStream) {
-    use tokio::io::AsyncWriteExt;
-    let (mut near, far) = duplex(pipe);
-    let accepted = tokio::spawn(Server::new().config(config).accept(far));
-    let request = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
-    near.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
-    while !answer.ends_with(b"\r\n\r\n") {
-        answer.push(near.read_u8().await.unwrap());
-    }
-    (accepted.await.unwrap().unwrap(), near)
+    pipes::beside_raw(pipe, config, "").await
 }
 
 /// Small buffers, and no deadline that would end a connection whose peer does not read.

@@ -11,55 +11,25 @@ use lastword::{
     Client, CloseCode, Compression, Config, ControlRefused, Message, PingError, ReceiveError,
     SendError, Server, WebSocket,
 };
+use support::pipes::{beside_raw, frame, pair};
 use support::tls::configs;
 use support::{Running, echo};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Both sides over a pipe that holds `size` bytes, without keepalive.
-async fn pair(size: usize) -> (WebSocket, WebSocket) {
+/// Small buffers, without keepalive and compression.
+fn small() -> Config {
     let mut config = Config::default();
     (config.ping_interval, config.write_timeout, config.deflate) = (None, None, None);
     (config.send_buffer, config.receive_buffer) = (100, 100);
-    let (near, far) = duplex(size);
-    let server = tokio::spawn(Server::new().config(config.clone()).accept(far));
-    let client = Client::new("ws://in.memory/").config(config).connect_over(near).await;
-    (client.unwrap(), server.await.unwrap().unwrap())
-}
-
-/// A server's connection, and the raw other end, which has said its opening.
-async fn beside_raw(config: Config, extensions: &str) -> (WebSocket, DuplexStream) {
-    let (ours, mut theirs) = duplex(100_000);
-    let opening = tokio::spawn(Server::new().config(config).accept(ours));
-    let request = format!(
-        "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{extensions}\r\n"
-    );
-    theirs.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
-    while !answer.ends_with(b"\r\n\r\n") {
-        answer.push(theirs.read_u8().await.unwrap());
-    }
-    (opening.await.unwrap().unwrap(), theirs)
-}
-
-/// The first byte and the payload of the next frame of a server.
-async fn frame(stream: &mut DuplexStream) -> (u8, Vec<u8>) {
-    let first = stream.read_u8().await.unwrap();
-    let len = match stream.read_u8().await.unwrap() {
-        126 => usize::from(stream.read_u16().await.unwrap()),
-        short => usize::from(short),
-    };
-    let mut payload = vec![0; len];
-    stream.read_exact(&mut payload).await.unwrap();
-    (first, payload)
+    config
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_receive_with_a_limit_ends_with_it_and_loses_nothing() {
-    let (mut ws, peer) = pair(1000).await;
+    let (mut ws, peer) = pair(1000, small()).await;
     let before = Instant::now();
     let error = ws.recv_timeout(SECOND).await.unwrap_err();
     assert!(matches!(error, ReceiveError::TimedOut { limit } if limit == SECOND), "{error}");
@@ -79,7 +49,7 @@ async fn a_receive_with_a_limit_ends_with_it_and_loses_nothing() {
 
     peer.sender().close(CloseCode::NORMAL, "");
     assert!(ws.recv_timeout(SECOND).await.unwrap().is_none());
-    let (mut ws, peer) = pair(1000).await;
+    let (mut ws, peer) = pair(1000, small()).await;
     peer.abort();
     let error = ws.recv_timeout(SECOND).await.unwrap_err();
     assert!(matches!(error, ReceiveError::Ended(_)), "{error}");
@@ -87,7 +57,7 @@ async fn a_receive_with_a_limit_ends_with_it_and_loses_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_send_with_a_limit_gives_its_message_back_when_there_was_no_room() {
-    let (ws, mut peer) = pair(64).await;
+    let (ws, mut peer) = pair(64, small()).await;
     let mut sent = 0;
     // Until the buffers of both sides are full, and the pipe.
     while ws.send_timeout(Message::binary(vec![7; 60]), SECOND).await.is_ok() {
@@ -121,7 +91,7 @@ async fn each_message_is_compressed_as_it_is_told() {
     let mut config = Config::default();
     config.deflate = Some(DeflateConfig::default());
     let offer = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
-    let (ws, mut raw) = beside_raw(config.clone(), offer).await;
+    let (ws, mut raw) = beside_raw(100_000, config.clone(), offer).await;
     let (small, large) = ("aaaaaaaaaaaaaaaaaaaa", "a".repeat(2000));
     let marked = 0x80 | 0x40 | 1;
     for (message, compression, first_byte) in [
@@ -136,14 +106,14 @@ async fn each_message_is_compressed_as_it_is_told() {
         assert_eq!(payload.len() < message.len(), first == marked);
     }
     // Where it was not agreed on, it is not done.
-    let (ws, mut raw) = beside_raw(config, "").await;
+    let (ws, mut raw) = beside_raw(100_000, config, "").await;
     ws.send_with(large, Compression::Always).await.unwrap();
     assert_eq!(frame(&mut raw).await.0, 0x81);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_ping_with_data_is_answered_by_its_own_pong_or_a_later_one() {
-    let (ws, mut raw) = beside_raw(Config::default(), "").await;
+    let (ws, mut raw) = beside_raw(100_000, Config::default(), "").await;
     let sender = ws.sender();
     let asking = |data: &'static [u8]| {
         let sender = sender.clone();
@@ -172,7 +142,7 @@ async fn a_ping_with_data_is_answered_by_its_own_pong_or_a_later_one() {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_control_frame_cannot_hold_is_refused() {
-    let (ws, mut raw) = beside_raw(Config::default(), "").await;
+    let (ws, mut raw) = beside_raw(100_000, Config::default(), "").await;
     let refused = ControlRefused::TooLong { bytes: 126, limit: 125 };
     assert_eq!(ws.pong([0; 126]).unwrap_err(), refused);
     let error = ws.ping_with([0; 126]).await.unwrap_err();
@@ -187,7 +157,7 @@ async fn what_a_control_frame_cannot_hold_is_refused() {
 
 #[tokio::test(start_paused = true)]
 async fn pongs_that_a_peer_does_not_read_are_refused_before_they_pile_up() {
-    let (ws, peer) = pair(16).await;
+    let (ws, peer) = pair(16, small()).await;
     let refused = (0..10_000).find_map(|_| ws.pong([1; 125]).err());
     assert!(matches!(refused, Some(ControlRefused::Crowded { .. })), "{refused:?}");
     drop(peer);
@@ -234,6 +204,6 @@ async fn each_connection_has_a_name_of_its_own_and_knows_its_tls() {
     assert_eq!((ours.server_name, ours.alpn), (None, None));
     assert!(ws.close(CloseCode::NORMAL, "").await.is_clean());
 
-    let (near, _far) = pair(1000).await;
+    let (near, _far) = pair(1000, small()).await;
     assert!(near.tls().is_none());
 }

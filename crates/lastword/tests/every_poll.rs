@@ -2,34 +2,18 @@
 //! frame is torn, nothing is left behind. In memory, on a pipe so narrow that everything takes many
 //! polls, on a clock that stands still.
 
+mod support;
+
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::task::Poll;
 use std::time::Duration;
 
 use lastword::{Client, CloseCode, Compression, Config, Message, Server, WebSocket, accept};
-use tokio::io::{DuplexStream, duplex};
-use tokio::task::yield_now;
+use support::pipes::{self, dropped_after};
+use tokio::io::duplex;
 
-/// Polls `future` up to `times` times, letting everybody else work in between, then drops it;
-/// whether it was ready by then.
-async fn dropped_after<T>(future: impl Future<Output = T>, times: usize) -> Option<T> {
-    let mut future = pin!(future);
-    for _ in 0..times {
-        let polled = std::future::poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await;
-        if let Poll::Ready(output) = polled {
-            return Some(output);
-        }
-        for _ in 0..4 {
-            yield_now().await;
-        }
-    }
-    None
-}
-
-fn narrow() -> (DuplexStream, DuplexStream) {
-    duplex(32)
-}
+/// How many bytes a pipe holds.
+const NARROW: usize = 32;
 
 fn small() -> Config {
     let mut config = Config::default();
@@ -39,10 +23,7 @@ fn small() -> Config {
 
 /// Both sides of a connection over a narrow pipe.
 async fn pair() -> (WebSocket, WebSocket) {
-    let (near, far) = narrow();
-    let server = tokio::spawn(Server::new().config(small()).accept(far));
-    let client = Client::new("ws://in.memory/").config(small()).connect_over(near).await;
-    (client.unwrap(), server.await.unwrap().unwrap())
+    pipes::pair(NARROW, small()).await
 }
 
 fn numbered(number: u32) -> Message {
@@ -194,7 +175,7 @@ async fn a_close_can_be_dropped_at_every_poll_and_goes_on() {
 #[tokio::test(start_paused = true)]
 async fn an_opening_can_be_dropped_at_every_poll_on_either_side() {
     for times in 0..MOST {
-        let (near, far) = narrow();
+        let (near, far) = duplex(NARROW);
         let server = tokio::spawn(accept(far));
         let client = Client::new("ws://in.memory/").connect_over(near);
         let connected = dropped_after(client, times).await;
@@ -211,7 +192,7 @@ async fn an_opening_can_be_dropped_at_every_poll_on_either_side() {
         }
     }
     for times in 0..MOST {
-        let (near, far) = narrow();
+        let (near, far) = duplex(NARROW);
         let client = tokio::spawn(Client::new("ws://in.memory/").connect_over(near));
         let accepted = dropped_after(accept(far), times).await;
         let done = accepted.is_some();

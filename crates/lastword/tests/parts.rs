@@ -2,18 +2,15 @@
 
 mod support;
 
-use std::future::Future;
-use std::pin::pin;
-use std::task::Poll;
 use std::time::Duration;
 
 use lastword::proto::{Agreement, Connection, Event};
 use lastword::{
-    Cause, Client, CloseCode, Compression, Config, Kind, Message, Role, SendError, Server, Topic,
-    Violation, WebSocket,
+    Cause, CloseCode, Compression, Config, Kind, Message, Role, SendError, Topic, Violation,
 };
 use support::masked;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use support::pipes::{beside_raw, dropped_after, frame, pair};
+use tokio::io::AsyncWriteExt;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -23,52 +20,10 @@ fn config() -> Config {
     config
 }
 
-async fn pair(size: usize, config: Config) -> (WebSocket, WebSocket) {
-    let (near, far) = duplex(size);
-    let server = tokio::spawn(Server::new().config(config.clone()).accept(far));
-    let client = Client::new("ws://in.memory/").config(config).connect_over(near).await;
-    (client.unwrap(), server.await.unwrap().unwrap())
-}
-
-/// A server's connection, and the raw other end, which has said its opening.
-async fn beside_raw() -> (WebSocket, DuplexStream) {
-    let (ours, mut theirs) = duplex(100_000);
-    let opening = tokio::spawn(Server::new().config(config()).accept(ours));
-    let request = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
-    theirs.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
-    while !answer.ends_with(b"\r\n\r\n") {
-        answer.push(theirs.read_u8().await.unwrap());
-    }
-    (opening.await.unwrap().unwrap(), theirs)
-}
-
-/// The first byte and the payload of the next short frame of a server.
-async fn frame(stream: &mut DuplexStream) -> (u8, Vec<u8>) {
-    let first = stream.read_u8().await.unwrap();
-    let mut payload = vec![0; usize::from(stream.read_u8().await.unwrap())];
-    stream.read_exact(&mut payload).await.unwrap();
-    (first, payload)
-}
-
-/// Polls `future` up to `times` times, letting others work in between, then drops it.
-async fn dropped_after<T>(future: impl Future<Output = T>, times: usize) -> Option<T> {
-    let mut future = pin!(future);
-    for _ in 0..times {
-        let polled = std::future::poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await;
-        if let Poll::Ready(output) = polled {
-            return Some(output);
-        }
-        tokio::task::yield_now().await;
-    }
-    None
-}
-
 #[tokio::test(start_paused = true)]
 async fn text_comes_as_it_is_sent_and_is_cut_between_characters_wherever_frames_are() {
     let text = "aé€😀z";
-    let (mut ws, mut raw) = beside_raw().await;
+    let (mut ws, mut raw) = beside_raw(100_000, config(), "").await;
     for cut in 0..=text.len() {
         let (head, tail) = text.as_bytes().split_at(cut);
         raw.write_all(&masked(0x01, head)).await.unwrap();
@@ -127,7 +82,7 @@ async fn each_message_is_taken_as_it_is_asked_for() {
 async fn what_is_not_read_of_a_message_is_discarded_and_counted() {
     // Before its end has come, behind it, and between two of its frames.
     for rest_first in [true, false] {
-        let (mut ws, mut raw) = beside_raw().await;
+        let (mut ws, mut raw) = beside_raw(100_000, config(), "").await;
         raw.write_all(&masked(0x01, b"head")).await.unwrap();
         let mut message = ws.recv_parts().await.unwrap().unwrap();
         assert_eq!(message.next().await.unwrap(), Some("head".into()));
@@ -150,7 +105,7 @@ async fn what_is_not_read_of_a_message_is_discarded_and_counted() {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_that_is_not_text_is_handed_out_as_text() {
-    let (mut ws, mut raw) = beside_raw().await;
+    let (mut ws, mut raw) = beside_raw(100_000, config(), "").await;
     raw.write_all(&masked(0x01, b"good")).await.unwrap();
     let mut message = ws.recv_parts().await.unwrap().unwrap();
     raw.write_all(&masked(0x00, b"more \xff")).await.unwrap();
@@ -160,7 +115,7 @@ async fn nothing_that_is_not_text_is_handed_out_as_text() {
     drop(message);
 
     // Behind a message that was not fetched the verdict waits: what it is about does not come.
-    let (mut ws, mut raw) = beside_raw().await;
+    let (mut ws, mut raw) = beside_raw(100_000, config(), "").await;
     let wire = [masked(0x81, b"whole"), masked(0x01, b"more \xff")].concat();
     raw.write_all(&wire).await.unwrap();
     tokio::time::sleep(SECOND / 2).await;
@@ -170,7 +125,7 @@ async fn nothing_that_is_not_text_is_handed_out_as_text() {
 
 #[tokio::test(start_paused = true)]
 async fn an_end_in_the_middle_of_a_message_is_never_the_end_of_the_message() {
-    let (mut ws, mut raw) = beside_raw().await;
+    let (mut ws, mut raw) = beside_raw(100_000, config(), "").await;
     raw.write_all(&masked(0x02, b"head")).await.unwrap();
     let mut message = ws.recv_parts().await.unwrap().unwrap();
     raw.write_all(&masked(0x88, &[3, 232])).await.unwrap();
@@ -223,7 +178,7 @@ fn a_message_that_is_taken_by_parts_never_takes_up_more_than_the_receive_buffer_
 
 #[tokio::test(start_paused = true)]
 async fn parts_make_one_message_and_pings_pass_between_them() {
-    let (mut ws, mut raw) = beside_raw().await;
+    let (mut ws, mut raw) = beside_raw(100_000, config(), "").await;
     let sender = ws.sender();
     let mut writer = sender.send_parts(Kind::Text);
     writer.write("").await.unwrap();
@@ -301,7 +256,7 @@ async fn other_messages_wait_until_a_message_by_parts_is_finished() {
 
 #[tokio::test(start_paused = true)]
 async fn a_writer_dropped_in_the_middle_closes_with_1011_and_before_it_does_nothing() {
-    let (ws, mut raw) = beside_raw().await;
+    let (ws, mut raw) = beside_raw(100_000, config(), "").await;
     drop(ws.send_parts(Kind::Text));
     let mut writer = ws.send_parts(Kind::Text);
     writer.write("half").await.unwrap();
