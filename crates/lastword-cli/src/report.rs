@@ -102,17 +102,7 @@ fn facts(ending: &Ending) -> Map<String, Value> {
 }
 
 fn cause(cause: &Cause) -> Value {
-    let kind = match cause {
-        Cause::Closed => "closed",
-        Cause::Lost(_) => "lost",
-        Cause::Violation(_) => "violation",
-        Cause::TimedOut(_) => "timed_out",
-        Cause::Aborted => "aborted",
-        Cause::Dropped => "dropped",
-        Cause::Shutdown => "shutdown",
-        _ => "other",
-    };
-    json!({ "kind": kind, "text": cause.to_string() })
+    json!({ "kind": cause.kind(), "text": cause.to_string() })
 }
 
 fn farewell(farewell: &Farewell) -> Value {

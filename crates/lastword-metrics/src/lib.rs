@@ -49,9 +49,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lastword::{
-    AcceptError, Cause, Client, ConnectError, Ending, Ledger, Role, Tally, Watch, WebSocket,
-};
+use lastword::{AcceptError, Client, ConnectError, Ending, Ledger, Role, Tally, Watch, WebSocket};
 use metrics::{
     Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
@@ -174,7 +172,7 @@ impl Meter {
         self.time(self.watch.pongs(), ending.latency);
         gauge!(OPEN, "role" => role).decrement(1);
         let code = code(ending.code());
-        counter!(ENDED, "role" => role, "cause" => cause(&ending.cause), "code" => code)
+        counter!(ENDED, "role" => role, "cause" => ending.cause.kind(), "code" => code)
             .increment(1);
         let open = ending.ended_at.saturating_duration_since(ending.opened_at);
         histogram!(DURATION, "role" => role).record(open.as_secs_f64());
@@ -186,8 +184,8 @@ impl Meter {
 
     /// Tells what has come since it was told before.
     fn count(&mut self, ledger: &Ledger) {
-        let received = plus(ledger.delivered, ledger.discarded);
-        let sent = plus(ledger.confirmed, ledger.handed_over);
+        let received = ledger.delivered.plus(ledger.discarded);
+        let sent = ledger.confirmed.plus(ledger.handed_over);
         let Told { received: received_before, sent: sent_before, .. } = &mut self.told;
         for (direction, now, before) in
             [("received", received, received_before), ("sent", sent, sent_before)]
@@ -210,26 +208,6 @@ impl Meter {
             self.told.pongs = pongs;
             histogram!(PING, "role" => self.role).record(latency.as_secs_f64());
         }
-    }
-}
-
-const fn plus(one: Tally, other: Tally) -> Tally {
-    Tally {
-        messages: one.messages.wrapping_add(other.messages),
-        bytes: one.bytes.wrapping_add(other.bytes),
-    }
-}
-
-const fn cause(cause: &Cause) -> &'static str {
-    match cause {
-        Cause::Closed => "closed",
-        Cause::Lost(_) => "lost",
-        Cause::Violation(_) => "violation",
-        Cause::TimedOut(_) => "timed_out",
-        Cause::Aborted => "aborted",
-        Cause::Dropped => "dropped",
-        Cause::Shutdown => "shutdown",
-        _ => "other",
     }
 }
 

@@ -32,7 +32,9 @@ impl Tally {
         self.bytes = self.bytes.wrapping_add(bytes as u64);
     }
 
-    pub(crate) const fn plus(self, other: Self) -> Self {
+    /// Both together.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
         Self {
             messages: self.messages.wrapping_add(other.messages),
             bytes: self.bytes.wrapping_add(other.bytes),

@@ -119,6 +119,22 @@ pub enum Cause {
     Shutdown,
 }
 
+impl Cause {
+    /// The kind of cause in a word, for reports and labels: `closed`, `lost`, `violation`, `timed_out`,
+    /// `aborted`, `dropped` or `shutdown`.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Lost(_) => "lost",
+            Self::Violation(_) => "violation",
+            Self::TimedOut(_) => "timed_out",
+            Self::Aborted => "aborted",
+            Self::Dropped => "dropped",
+            Self::Shutdown => "shutdown",
+        }
+    }
+}
+
 /// How a transport went away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
