@@ -6,10 +6,10 @@
 
 use std::future::poll_fn;
 
+use lastword_kit::{Ended, SendError};
 use lastword_proto::{Compression, Kind, Message, Part};
 
 use crate::websocket::{Place, Receiver, Sender, WebSocket};
-use lastword_kit::{Ended, SendError};
 
 impl WebSocket {
     /// The next message, by parts, as soon as something of it is there; `None` when the connection has

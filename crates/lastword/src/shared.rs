@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
+use lastword_kit::{Addresses, Ended, Opening};
 use lastword_proto::{
     Agreement, Burst, Config, Connection, Delivery, Ending, Event, Message, Operation, OurSide,
     Part, Transmit, TransportError,
@@ -23,9 +24,6 @@ use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, MutexGuard, thread_local};
 use crate::tls::TlsDetails;
 use crate::transport::{Buffers, Transport};
-use lastword_kit::Addresses;
-use lastword_kit::Ended;
-use lastword_kit::Opening;
 
 pub(crate) struct Shared {
     inner: Mutex<Inner>,

@@ -9,10 +9,10 @@ use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use futures_sink::Sink;
+use lastword_kit::{Ended, StreamError};
 use lastword_proto::{CloseCode, Message};
 
 use crate::websocket::{Aim, Reaching, Receiver, Sender, Wait, Waiting, WebSocket};
-use lastword_kit::{Ended, StreamError};
 
 /// The messages, in order; ends with the connection. If that did not end cleanly, the last item is the
 /// error that tells how, and behind it there is nothing.

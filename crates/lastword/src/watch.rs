@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lastword_kit::Opening;
 use lastword_proto::{Ending, Ledger};
 
 use crate::shared::Shared;
 use crate::websocket::{Sender, WebSocket};
-use lastword_kit::Opening;
 
 /// Looks on at a connection. Unlike a [`Sender`] it is no handle of it: a connection whose handles are
 /// all gone is closed, whoever watches. Its memory stays as long as it is watched.

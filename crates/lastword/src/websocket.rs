@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use lastword_kit::{Ended, Opening, PingError, ReceiveError, SendError};
 use lastword_proto::{
     Burst, CloseCode, CloseFrame, Compression, ControlRefused, Ending, Ledger, Message, Part,
     PingId, SendRefused,
@@ -18,8 +19,6 @@ use lastword_proto::{
 use crate::shared::{Inner, Shared, Writing, now};
 use crate::sync::atomic::Ordering;
 use crate::tls::TlsDetails;
-use lastword_kit::Opening;
-use lastword_kit::{Ended, PingError, ReceiveError, SendError};
 
 /// A WebSocket connection.
 ///

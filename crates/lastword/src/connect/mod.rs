@@ -17,6 +17,7 @@ use http::header::{AUTHORIZATION, HeaderName, HeaderValue, USER_AGENT};
 use lastword_dial::{
     MAX_REDIRECTS, Proxy, RedirectRefused, Redirects, WebSocketUri, strip_credentials, without_user,
 };
+use lastword_kit::{Addresses, ConnectError, Phase};
 use lastword_proto::handshake::client::{self, Opening};
 use lastword_proto::{Agreement, Config, Unconfirmed};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -28,8 +29,6 @@ use crate::shared::{Keeper, Shared};
 use crate::tls::{Identity, Trust};
 use crate::transport::{Plain, Transport};
 use crate::websocket::WebSocket;
-use lastword_kit::Addresses;
-use lastword_kit::{ConnectError, Phase};
 use way::{Patience, Via, Way};
 
 /// Connects to a `ws://` or `wss://` URL with default settings. [`Client`] has more.

@@ -7,9 +7,8 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 
 use lastword_dial::{STAGGER, interleave};
-use tokio::time::{Instant, sleep_until};
-
 use lastword_kit::Attempt;
+use tokio::time::{Instant, sleep_until};
 
 /// The first connection that stands; all attempts, in the order in which they failed, if none does.
 /// The next one begins when one has failed, or when the last one has run for 250 ms.

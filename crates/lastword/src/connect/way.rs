@@ -11,6 +11,7 @@ use lastword_dial::{
     Endpoint, Environment, Host, Progress, Proxy, ProxyProtocol, Resolution, Scheme, Tunnel,
     WebSocketUri,
 };
+use lastword_kit::{Addresses, ConnectError, Phase};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout_at};
@@ -20,8 +21,6 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use super::race::race;
 use crate::tls::{self, Identity, Trust};
 use crate::transport::{Tls, Transport, addresses as addresses_of};
-use lastword_kit::Addresses;
-use lastword_kit::{ConnectError, Phase};
 
 /// Which proxy a client goes through.
 #[derive(Clone, Debug, Default)]

@@ -5,12 +5,11 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use lastword_kit::ConnectError;
 use lastword_proto::Ending;
 use lastword_retry::Verdict;
 use tokio_rustls::rustls;
 use tokio_rustls::rustls::AlertDescription;
-
-use lastword_kit::ConnectError;
 
 /// Why there is no connection (any more).
 #[derive(Clone, Debug)]

@@ -12,6 +12,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
+use lastword_kit::ConnectError;
 use lastword_proto::{Ending, Message};
 use lastword_retry::{Backoff, Next, Schedule, Verdict};
 use tokio::sync::watch;
@@ -21,7 +22,6 @@ use crate::connect::Client;
 use crate::shared::{Shared, now};
 use crate::sync::Mutex;
 use crate::websocket::WebSocket;
-use lastword_kit::ConnectError;
 
 pub use because::Because;
 use control::Board;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::{Request, StatusCode};
+use lastword_kit::{AcceptError, Addresses, Phase};
 use lastword_proto::handshake::server::{Offer, Opening, Options, Refusal, Step};
 use lastword_proto::{Agreement, Config};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
@@ -18,8 +19,6 @@ use super::answer::{Incoming, Wants};
 use super::certificates::ServerTls;
 use super::gate::Gate;
 use crate::transport::{Tls, Transport};
-use lastword_kit::Addresses;
-use lastword_kit::{AcceptError, Phase};
 
 /// Whether new connections are welcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

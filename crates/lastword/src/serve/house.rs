@@ -7,6 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lastword_kit::{AcceptError, Addresses};
 use lastword_proto::Ending;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -19,8 +20,6 @@ use super::served::Served;
 use super::{HandlerError, Observer, Outcome, Report};
 use crate::shared::{Keeper, Shared};
 use crate::websocket::WebSocket;
-use lastword_kit::AcceptError;
-use lastword_kit::Addresses;
 
 /// All that a server's listeners share.
 pub(super) struct House<F> {

@@ -5,9 +5,8 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::OnceLock;
 
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
-
 use lastword_kit::Addresses;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 /// A socket that listens.
 #[derive(Debug)]

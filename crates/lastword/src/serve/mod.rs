@@ -32,6 +32,7 @@ use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use lastword_kit::{AcceptError, Addresses};
 use lastword_proto::handshake::server::{Hosts, Options, Origins, Subprotocols};
 use lastword_proto::{Config, Ending};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -54,8 +55,6 @@ use crate::pump::Pump;
 use crate::shared::{Keeper, Shared};
 use crate::transport::Plain;
 use crate::websocket::WebSocket;
-use lastword_kit::AcceptError;
-use lastword_kit::Addresses;
 
 /// What a handler may fail with: anything that is an error.
 pub type HandlerError = Box<dyn std::error::Error + Send + Sync>;

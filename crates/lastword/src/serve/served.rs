@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
+use lastword_kit::{Ended, SendError, StreamError};
 use lastword_proto::{CloseCode, CloseFrame, Ending, Leave};
 
 use super::HandlerError;
 use crate::pump::Pump;
 use crate::shared::{Shared, now};
-use lastword_kit::{Ended, SendError, StreamError};
 
 /// A handler, and the pump of its connection, in one task: an echo costs no switch between two.
 pub(super) struct Served<'a, T> {

@@ -13,6 +13,7 @@ use std::{fmt, io};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
+use lastword_kit::{AcceptError, Addresses, Phase};
 use lastword_proto::handshake::server::{Offer, Options, Refusal};
 use lastword_proto::{Agreement, Config, Ending};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -26,8 +27,6 @@ use crate::pump::Pump;
 use crate::shared::{Keeper, Shared};
 use crate::transport::{Plain, Transport, addresses as addresses_of};
 use crate::websocket::WebSocket;
-use lastword_kit::Addresses;
-use lastword_kit::{AcceptError, Phase};
 
 /// Where requests that an HTTP server has parsed become WebSocket connections; made by
 /// [`Server::upgrades`](super::Server::upgrades). Clones are the same.
