@@ -1,61 +1,20 @@
-//! The handles of one connection: a [`WebSocket`], or the [`Sender`] and [`Receiver`] it splits into.
-//!
-//! They ask the core, and wait. No future here holds protocol state across an await: dropping one
-//! at any point loses nothing and tears no frame.
+//! The sending half: messages to the core, pings, and the wish to end it.
 
-use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use lastword_kit::{Ended, Opening, PingError, ReceiveError, SendError};
+use lastword_kit::{Ended, Opening, PingError, SendError};
 use lastword_proto::{
-    Burst, CloseCode, CloseFrame, Compression, ControlRefused, Ending, Ledger, Message, Part,
-    PingId, SendRefused,
+    CloseCode, CloseFrame, Compression, ControlRefused, Ending, Ledger, Message, Part, PingId,
+    SendRefused,
 };
 
+use super::Alive;
 use crate::shared::{Inner, Shared, Writing, now};
-use crate::sync::atomic::Ordering;
 use crate::tls::TlsDetails;
-
-/// A WebSocket connection.
-///
-/// Messages are received with [`recv`](Self::recv) and sent with [`send`](Self::send), in any order
-/// and from one task or, after [`split`](Self::split), from several. Pings are answered and a close
-/// is completed even while nobody calls either.
-///
-/// Dropping the last handle closes the connection with 1001, in the background, within
-/// `Config::linger`.
-///
-/// ```
-/// use lastword::{CloseCode, Client, HandlerError, accept};
-///
-/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-/// // Any stream will do; this one is in memory.
-/// let (near, far) = tokio::io::duplex(1024);
-/// tokio::spawn(async move {
-///     let mut ws = accept(far).await?;
-///     while let Some(message) = ws.recv().await? {
-///         ws.send(message).await?;
-///     }
-///     Ok::<_, HandlerError>(())
-/// });
-///
-/// let mut ws = Client::new("ws://in.memory/").connect_over(near).await?;
-/// ws.send_confirmed("read by the other side").await?;
-/// assert_eq!(ws.recv().await?.unwrap().as_text(), Some("read by the other side"));
-/// let ending = ws.close(CloseCode::NORMAL, "done").await;
-/// assert!(ending.is_clean());
-/// assert_eq!(ending.to_string(), r#"closed by us: 1000 (normal closure) "done""#);
-/// # Ok::<_, HandlerError>(()) }).unwrap();
-/// ```
-#[derive(Debug)]
-pub struct WebSocket {
-    pub(crate) sender: Sender,
-    pub(crate) receiver: Receiver,
-}
 
 /// The sending half of a connection. Clones send on the same connection.
 #[derive(Clone, Debug)]
@@ -63,15 +22,6 @@ pub struct Sender {
     alive: Arc<Alive>,
     /// What it waits for as a `Sink`, if it does.
     pub(crate) as_sink: Wait,
-}
-
-/// The receiving half of a connection. Dropping it does not close the connection: what comes is
-/// then counted and thrown away.
-#[derive(Debug)]
-pub struct Receiver {
-    alive: Arc<Alive>,
-    /// Messages that are fetched already: they cost no lock each.
-    burst: Burst,
 }
 
 /// What a sender waits for as a `Sink`, which keeps no future of the caller's. A clone waits for
@@ -94,249 +44,11 @@ pub(crate) enum Aim {
     Closed,
 }
 
-/// Shared by the handles of a connection; the last one to go takes it along.
-struct Alive(Arc<Shared>);
-
-impl WebSocket {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        let alive = Arc::new(Alive(shared));
-        let receiver = Receiver { alive: Arc::clone(&alive), burst: Burst::default() };
-        Self { sender: Sender { alive, as_sink: Wait::default() }, receiver }
-    }
-
-    /// The next message; `None` when the connection has ended cleanly.
-    ///
-    /// # Errors
-    /// [`Ended`] when it has ended otherwise. All messages that arrived whole come first.
-    ///
-    /// # Cancel safety
-    /// Nothing is lost: a message is taken only in the moment in which it is returned.
-    #[inline]
-    pub fn recv(
-        &mut self,
-    ) -> impl Future<Output = Result<Option<Message>, Ended>> + Send + use<'_> {
-        self.receiver.recv()
-    }
-
-    /// The next message, if it comes within `limit`; with a limit of zero, if it is there. `None`
-    /// when the connection has ended cleanly.
-    ///
-    /// # Errors
-    /// [`ReceiveError::TimedOut`] when none came: the connection goes on.
-    /// [`ReceiveError::Ended`] when it has ended otherwise than cleanly.
-    ///
-    /// # Cancel safety
-    /// Nothing is lost: a message is taken only in the moment in which it is returned.
-    pub async fn recv_timeout(&mut self, limit: Duration) -> Result<Option<Message>, ReceiveError> {
-        self.receiver.recv_timeout(limit).await
-    }
-
-    /// Sends a message: waits for room in the send buffer, and writes as soon as that is useful.
-    /// While received messages are being worked off, answers are written together, before the next
-    /// wait at the latest.
-    ///
-    /// # Errors
-    /// [`SendError`], with the message, when the connection is closing or over.
-    ///
-    /// # Cancel safety
-    /// Nothing is lost: the message is either not accepted or wholly queued.
-    #[inline]
-    pub fn send(
-        &self,
-        message: impl Into<Message>,
-    ) -> impl Future<Output = Result<(), SendError>> + Send {
-        self.sender.send(message)
-    }
-
-    /// Sends a message as [`send`](Self::send) does, and says whether it may be compressed:
-    /// [`Compression::Never`] for what would not shrink, or where a secret stands beside what an
-    /// attacker chose; [`Compression::Always`] whatever its size. Where permessage-deflate was not
-    /// agreed on, nothing is.
-    ///
-    /// # Errors
-    /// As [`send`](Self::send).
-    ///
-    /// # Cancel safety
-    /// Nothing is lost: the message is either not accepted or wholly queued.
-    pub async fn send_with(
-        &self,
-        message: impl Into<Message>,
-        compression: Compression,
-    ) -> Result<(), SendError> {
-        self.sender.send_with(message, compression).await
-    }
-
-    /// Sends a message as [`send`](Self::send) does, but waits no longer than `limit` for room in
-    /// the send buffer; with a limit of zero it is sent if there is room now.
-    ///
-    /// # Errors
-    /// [`SendError::TimedOut`], with the message, which is then not sent; else as
-    /// [`send`](Self::send).
-    ///
-    /// # Cancel safety
-    /// Nothing is lost: the message is either not accepted or wholly queued.
-    pub async fn send_timeout(
-        &self,
-        message: impl Into<Message>,
-        limit: Duration,
-    ) -> Result<(), SendError> {
-        self.sender.send_timeout(message, limit).await
-    }
-
-    /// Sends a message if there is room for it.
-    ///
-    /// # Errors
-    /// [`SendError`], with the message, also when the buffer is full, or while another message is being
-    /// sent by parts.
-    pub fn try_send(&self, message: impl Into<Message>) -> Result<(), SendError> {
-        self.sender.try_send(message)
-    }
-
-    /// Sends a message and waits until the peer's endpoint has provably read it: a ping stands
-    /// behind it, and the peer answered that.
-    ///
-    /// # Errors
-    /// [`SendError::Ended`] if the connection ends before; the ledger then says what is known.
-    ///
-    /// # Cancel safety
-    /// Nothing is lost: the message is either not accepted or wholly queued.
-    pub async fn send_confirmed(&self, message: impl Into<Message>) -> Result<(), SendError> {
-        self.sender.send_confirmed(message).await
-    }
-
-    /// Holds back what is sent until the guard is flushed or dropped, so that it leaves together.
-    pub fn batch(&self) -> Batch<'_> {
-        self.sender.batch()
-    }
-
-    /// Waits until all that was accepted is handed to the operating system.
-    ///
-    /// # Errors
-    /// [`Ended`] if the connection ends before.
-    ///
-    /// # Cancel safety
-    /// Nothing is lost.
-    pub async fn flush(&self) -> Result<(), Ended> {
-        self.sender.flush().await
-    }
-
-    /// Pings the peer: how long the answer took.
-    ///
-    /// # Errors
-    /// [`Ended`] if the connection ends before the answer.
-    ///
-    /// # Cancel safety
-    /// Nothing is lost; the ping may be sent all the same.
-    pub async fn ping(&self) -> Result<Duration, Ended> {
-        self.sender.ping().await
-    }
-
-    /// Pings the peer with data of your own, of up to 125 bytes: how long the answer took. An
-    /// answer to a later ping answers this one, too.
-    ///
-    /// # Errors
-    /// [`PingError::Refused`]: the data is too long, a ping with the same data waits for its
-    /// answer, or too many wait to be written. [`PingError::Ended`] if the connection ends before
-    /// the answer.
-    ///
-    /// # Cancel safety
-    /// Nothing is lost; the ping may be sent all the same.
-    pub async fn ping_with(&self, data: impl AsRef<[u8]> + Send) -> Result<Duration, PingError> {
-        self.sender.ping_with(data).await
-    }
-
-    /// Sends a pong that nobody asked for, with up to 125 bytes of data: a heartbeat in one
-    /// direction (RFC 6455 section 5.5.3). Never waits.
-    ///
-    /// # Errors
-    /// [`ControlRefused`]: the connection is closing, the data is too long, or too many wait to be
-    /// written.
-    pub fn pong(&self, data: impl AsRef<[u8]>) -> Result<(), ControlRefused> {
-        self.sender.pong(data)
-    }
-
-    /// The last round-trip time of a ping, the keepalive's included.
-    pub fn latency(&self) -> Option<Duration> {
-        self.sender.latency()
-    }
-
-    /// What became of the messages so far.
-    pub fn ledger(&self) -> Ledger {
-        self.sender.ledger()
-    }
-
-    /// Closes: what was accepted goes first, then the close frame; waits for the peer's answer and
-    /// the end of the transport, never longer than `Config::close_timeout`. A reason of more than
-    /// 123 bytes is cut. Messages that were not received are counted and thrown away.
-    ///
-    /// # Cancel safety
-    /// Nothing is lost: closing goes on in the background.
-    pub async fn close(self, code: CloseCode, reason: impl Into<String>) -> Arc<Ending> {
-        let Self { sender, receiver } = self;
-        drop(receiver);
-        sender.close(code, reason);
-        sender.ended().await
-    }
-
-    /// Ends the connection at once, without a word: the transport is reset.
-    pub fn abort(self) -> Arc<Ending> {
-        self.sender.abort()
-    }
-
-    /// The two halves, to be used from two tasks.
-    pub fn split(self) -> (Sender, Receiver) {
-        (self.sender, self.receiver)
-    }
-
-    /// A sending half beside this handle.
-    pub fn sender(&self) -> Sender {
-        self.sender.clone()
-    }
-
-    /// Waits for the end: how it ended. Can be asked again and again.
-    ///
-    /// # Cancel safety
-    /// Nothing is lost.
-    pub async fn ended(&self) -> Arc<Ending> {
-        self.sender.ended().await
-    }
-
-    /// After the end: the messages that were accepted and did not leave, whole and in order; once.
-    pub fn take_unsent(&self) -> Vec<Message> {
-        self.sender.take_unsent()
-    }
-
-    /// What both sides said in the opening.
-    pub fn opening(&self) -> &Opening {
-        self.sender.opening()
-    }
-
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        self.sender.shared()
-    }
-
-    /// Sends messages of an earlier connection ahead of all others, whether or not there is room; leaves
-    /// those that are not accepted.
-    pub(crate) fn resend(&self, messages: &mut VecDeque<Message>) {
-        self.shared().request(|inner| {
-            while let Some(message) = messages.pop_front() {
-                // How they were compressed is not known any more, and some must not be.
-                if let Err(refused) = inner.connection.send(message, Compression::Never) {
-                    messages.push_front(refused.into_message());
-                    break;
-                }
-            }
-        });
-    }
-
-    /// What TLS came to, while the connection is open; `None` without TLS, over a stream of the
-    /// caller's own that is encrypted already, and when the transport is gone.
-    pub fn tls(&self) -> Option<TlsDetails> {
-        self.sender.tls()
-    }
-}
-
 impl Sender {
+    pub(super) fn new(alive: Arc<Alive>) -> Self {
+        Self { alive, as_sink: Wait::default() }
+    }
+
     /// Sends a message; see [`WebSocket::send`].
     ///
     /// # Errors
@@ -701,19 +413,6 @@ impl Sender {
     }
 }
 
-/// The next message on its way to the application.
-struct Receiving<'a>(&'a mut Receiver);
-
-impl Future for Receiving<'_> {
-    type Output = Result<Option<Message>, Ended>;
-
-    // Into the handler: a call would cost as much as what it does.
-    #[inline(always)]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.poll_message(cx)
-    }
-}
-
 /// A message on its way to the core. Written out by hand, since nearly all of them need nothing but
 /// one call: what waiting takes is boxed, and made when it comes to that.
 struct Sending<'a> {
@@ -764,79 +463,6 @@ impl Sending<'_> {
     }
 }
 
-impl Receiver {
-    /// The next message; see [`WebSocket::recv`].
-    ///
-    /// # Errors
-    /// As [`WebSocket::recv`].
-    ///
-    /// # Cancel safety
-    /// Nothing is lost: a message is taken only in the moment in which it is returned.
-    #[inline]
-    pub fn recv(
-        &mut self,
-    ) -> impl Future<Output = Result<Option<Message>, Ended>> + Send + use<'_> {
-        Receiving(self)
-    }
-
-    /// The next message, if it comes within `limit`; see [`WebSocket::recv_timeout`].
-    ///
-    /// # Errors
-    /// [`ReceiveError::TimedOut`] when none came: the connection goes on.
-    /// [`ReceiveError::Ended`] when it has ended otherwise than cleanly.
-    ///
-    /// # Cancel safety
-    /// Nothing is lost: a message is taken only in the moment in which it is returned.
-    pub async fn recv_timeout(&mut self, limit: Duration) -> Result<Option<Message>, ReceiveError> {
-        match tokio::time::timeout(limit, self.recv()).await {
-            Ok(received) => Ok(received?),
-            Err(_) => Err(ReceiveError::TimedOut { limit }),
-        }
-    }
-
-    /// What both sides said in the opening.
-    pub fn opening(&self) -> &Opening {
-        &self.alive.0.opening
-    }
-
-    /// The next message, or the end, which is told once.
-    pub(crate) fn poll_item(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Message, Ended>>> {
-        if self.alive.0.told.load(Ordering::Relaxed) {
-            return Poll::Ready(None);
-        }
-        let next = std::task::ready!(self.poll_message(cx));
-        if !matches!(next, Ok(Some(_))) {
-            self.alive.0.told.store(true, Ordering::Relaxed);
-        }
-        Poll::Ready(next.transpose())
-    }
-
-    #[inline(always)]
-    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Ended>> {
-        match self.next_in_hand() {
-            Some(message) => Poll::Ready(Ok(Some(message))),
-            None => self.alive.0.poll_message(&mut self.burst, cx),
-        }
-    }
-
-    /// A message that was fetched already.
-    #[inline(always)]
-    pub(crate) fn next_in_hand(&mut self) -> Option<Message> {
-        let message = self.burst.next();
-        if message.is_some() && self.burst.is_empty() {
-            self.alive.0.holding.store(false, Ordering::Relaxed);
-        }
-        message
-    }
-
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.alive.0
-    }
-}
-
 /// Where a part stands in its message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
@@ -855,24 +481,6 @@ fn refusal(inner: &Inner, refused: SendRefused) -> SendError {
     }
 }
 
-impl Drop for Receiver {
-    fn drop(&mut self) {
-        let mut inner = self.alive.0.lock();
-        self.alive.0.holding.store(false, Ordering::Relaxed);
-        inner.connection.discard_burst(&self.burst);
-        inner.connection.stop_delivery();
-        // Reading may have been paused for a reader that is gone now.
-        self.alive.0.resume(&mut inner);
-    }
-}
-
-impl Drop for Alive {
-    fn drop(&mut self) {
-        self.0.abandoned.store(true, Ordering::Release);
-        self.0.wakes.wake_pump();
-    }
-}
-
 impl Clone for Wait {
     fn clone(&self) -> Self {
         Self::default()
@@ -882,12 +490,6 @@ impl Clone for Wait {
 impl std::fmt::Debug for Wait {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.as_ref().map(|waiting| waiting.aim).fmt(f)
-    }
-}
-
-impl std::fmt::Debug for Alive {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.lock().connection.fmt(f)
     }
 }
 
