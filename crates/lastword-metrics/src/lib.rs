@@ -38,7 +38,7 @@
 //! | `lastword_ping_seconds` | histogram | seconds | `role` | round trips of pings; of those between two looks, the last |
 //!
 //! `role` is ours: `server` or `client`. `cause` is `closed`, `lost`, `violation`, `timed_out`,
-//! `aborted`, `dropped` or `shutdown`, as [`Cause`] says; `code` is that of [`Ending::code`], and
+//! `aborted`, `dropped` or `shutdown`, as [`Cause::kind`](lastword::Cause::kind) says; `code` is that of [`Ending::code`], and
 //! `other` for codes that applications define (3000 and above), of which a peer could send a thousand.
 //! `why` is `refused`, `tls`, `timed_out`, `lost`, `eof`, `resolve`, `connect`, `request` or `handshake`.
 //! So no label has more than some twenty values, whatever peers do.
