@@ -10,6 +10,8 @@ use lastword_kit::{Ended, Opening, ReceiveError};
 use lastword_proto::{Burst, Message};
 
 use super::Alive;
+#[cfg(doc)]
+use super::WebSocket;
 use crate::shared::Shared;
 use crate::sync::atomic::Ordering;
 

@@ -13,6 +13,8 @@ use lastword_proto::{
 };
 
 use super::Alive;
+#[cfg(doc)]
+use super::WebSocket;
 use crate::shared::{Inner, Shared, Writing, now};
 use crate::tls::TlsDetails;
 
