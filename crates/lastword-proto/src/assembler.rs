@@ -1,7 +1,7 @@
 //! Pieces of frames in, messages out (RFC 6455 section 5.4; RFC 7692 section 6).
 //!
 //! Keeps the start of an unfinished message, never more than `max_message_size` of it, and grows as
-//! bytes come, never by what a header claims. Checks text as it comes, so that a bad byte is
+//! bytes come: what a header claims is set aside when a part of it is there. Checks text as it comes, so that a bad byte is
 //! refused when it is there. Knows nothing of control frames, of sending or of time.
 
 use bytes::buf::Limit;
@@ -11,7 +11,7 @@ use crate::config::{Config, Delivery};
 use crate::decoder::Data;
 use crate::deflate::{Deflate, InflateError};
 use crate::header::Header;
-use crate::message::{Kind, Message, Part, Utf8Bytes};
+use crate::message::{Kind, Message, Part};
 use crate::utf8::Validator;
 use crate::violation::Violation;
 use crate::wire::Opcode;
@@ -71,7 +71,7 @@ impl Assembler {
             if kind == Kind::Text {
                 Validator::check(piece.payload()).map_err(not_utf8)?;
             }
-            let message = data(kind, Bytes::copy_from_slice(piece.payload()));
+            let message = Message::proven(kind, Bytes::copy_from_slice(piece.payload()));
             return Ok(Some(match config.delivery {
                 Delivery::Whole => Assembled::Message(message),
                 Delivery::Parts => Assembled::Part(Part { data: message, last: true }),
@@ -227,7 +227,7 @@ impl Assembler {
             (Delivery::Whole, false) => Ok(None),
             (Delivery::Whole, true) if message.handed_out == 0 => {
                 let payload = right_sized(std::mem::take(&mut message.buffer));
-                let message = data(message.kind, payload);
+                let message = Message::proven(message.kind, payload);
                 *partial = None;
                 Ok(Some(Assembled::Message(message)))
             }
@@ -299,7 +299,7 @@ impl Partial {
         let rest = self.buffer.split_off(ready);
         let payload = right_sized(std::mem::replace(&mut self.buffer, rest));
         self.checked = self.checked.saturating_sub(ready);
-        data(self.kind, payload)
+        Message::proven(self.kind, payload)
     }
 
     /// Makes room for `more` bytes. Grows with what has come; what its last frame announced is set
@@ -327,13 +327,6 @@ impl Partial {
 fn right_sized(mut buffer: Vec<u8>) -> Bytes {
     buffer.shrink_to_fit();
     buffer.into()
-}
-
-fn data(kind: Kind, payload: Bytes) -> Message {
-    match kind {
-        Kind::Text => Message::Text(Utf8Bytes::proven(payload)),
-        Kind::Binary => Message::Binary(payload),
-    }
 }
 
 #[inline]

@@ -7,7 +7,7 @@
 use bytes::{Buf, Bytes};
 
 use crate::ledger::Tally;
-use crate::message::{Kind, Message, Utf8Bytes};
+use crate::message::{Kind, Message};
 
 /// Received messages side by side, oldest first. What is not taken out of it is thrown away with it.
 ///
@@ -67,7 +67,8 @@ impl Iterator for Burst {
         let len = usize::from(label & LEN);
         let payload =
             if self.0.len() == len { std::mem::take(&mut self.0) } else { self.0.split_to(len) };
-        Some(message(if label & BINARY == 0 { Kind::Text } else { Kind::Binary }, payload))
+        let kind = if label & BINARY == 0 { Kind::Text } else { Kind::Binary };
+        Some(Message::proven(kind, payload))
     }
 }
 
@@ -79,14 +80,6 @@ pub(crate) fn label(kind: Kind, header: usize, payload: usize) -> [u8; 2] {
     // Both are far below 2^16.
     let header = (header.wrapping_sub(2) << 13) as u16;
     (header | binary | payload as u16 & LEN).to_le_bytes()
-}
-
-#[inline(always)]
-pub(crate) fn message(kind: Kind, payload: Bytes) -> Message {
-    match kind {
-        Kind::Text => Message::Text(Utf8Bytes::proven(payload)),
-        Kind::Binary => Message::Binary(payload),
-    }
 }
 
 const BINARY: u16 = 1 << 13;

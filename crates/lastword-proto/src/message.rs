@@ -39,6 +39,15 @@ impl Message {
         Self::Binary(bytes.into())
     }
 
+    /// A payload as the message of its kind; text that this crate has proven.
+    #[inline]
+    pub(crate) const fn proven(kind: Kind, payload: Bytes) -> Self {
+        match kind {
+            Kind::Text => Self::Text(Utf8Bytes(payload)),
+            Kind::Binary => Self::Binary(payload),
+        }
+    }
+
     /// Text or binary.
     pub const fn kind(&self) -> Kind {
         match self {
@@ -189,11 +198,6 @@ impl Utf8Bytes {
     /// The bytes of the text, without a copy.
     pub fn into_bytes(self) -> Bytes {
         self.0
-    }
-
-    /// Bytes that an incremental check of this crate has just proven.
-    pub(crate) const fn proven(bytes: Bytes) -> Self {
-        Self(bytes)
     }
 }
 

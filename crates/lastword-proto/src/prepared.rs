@@ -12,7 +12,7 @@ use bytes::Bytes;
 use crate::config::Compression;
 use crate::deflate::{Alone, Deflate, compress_alone};
 use crate::header::{Header, MAX_HEADER};
-use crate::message::{Kind, Message, Utf8Bytes};
+use crate::message::{Kind, Message};
 
 /// A message that is made ready once, to be sent on many connections with
 /// [`Connection::send_prepared`](crate::Connection::send_prepared). Clones share what was made.
@@ -63,12 +63,8 @@ impl Prepared {
         wire.extend_from_slice(&[0; MAX_HEADER]);
         wire.extend_from_slice(message.payload());
         let plain = Frame::around(wire, message.kind(), false);
-        let payload = plain.payload();
-        let message = match message.kind() {
-            // It was text before it was copied.
-            Kind::Text => Message::Text(Utf8Bytes::proven(payload)),
-            Kind::Binary => Message::Binary(payload),
-        };
+        // What is text was text before it was copied.
+        let message = Message::proven(message.kind(), plain.payload());
         Self { forms: Arc::new(Forms { message, plain, compressed: OnceLock::new() }) }
     }
 

@@ -95,7 +95,7 @@ impl Row {
         if self.tally.messages == 1 {
             let payload = input.get(self.size.wrapping_sub(self.len)..self.size);
             let block = Bytes::copy_from_slice(payload.unwrap_or_default());
-            return Taken::Message(burst::message(self.kind, block));
+            return Taken::Message(Message::proven(self.kind, block));
         }
         Taken::Burst(Burst::of(input.get(..self.size).unwrap_or_default()), self.tally)
     }
@@ -116,7 +116,7 @@ fn large(input: &[u8], sender: Role, limit: usize) -> Option<(Message, usize)> {
     if kind == Kind::Text && Validator::check(&block).is_err() {
         return None;
     }
-    Some((burst::message(kind, block.into()), size))
+    Some((Message::proven(kind, block.into()), size))
 }
 
 /// A frame that is a message of its own.

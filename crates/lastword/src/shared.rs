@@ -260,9 +260,8 @@ impl Shared {
                 Some(_) => continue,
                 None => {}
             }
-            if let Some(ending) = inner.connection.ending() {
-                let clean = ending.is_clean();
-                return Poll::Ready(if clean { Ok(None) } else { Err(Ended(Arc::clone(ending))) });
+            if let Some(end) = inner.end() {
+                return Poll::Ready(end.map(|()| None));
             }
             if self.poll_more(&mut inner, cx).is_pending() {
                 return Poll::Pending;
@@ -286,9 +285,8 @@ impl Shared {
             if let Some(part) = inner.connection.take_part() {
                 return Poll::Ready(Ok(Some(part)));
             }
-            if let Some(ending) = inner.connection.ending() {
-                let clean = ending.is_clean();
-                return Poll::Ready(if clean { Ok(None) } else { Err(Ended(Arc::clone(ending))) });
+            if let Some(end) = inner.end() {
+                return Poll::Ready(end.map(|()| None));
             }
             if self.poll_more(&mut inner, cx).is_pending() {
                 return Poll::Pending;
@@ -515,6 +513,12 @@ enum Progress {
 }
 
 impl Inner {
+    /// How the messages end, if there is an end: cleanly or not.
+    fn end(&self) -> Option<Result<(), Ended>> {
+        let ending = self.connection.ending()?;
+        Some(if ending.is_clean() { Ok(()) } else { Err(Ended(Arc::clone(ending))) })
+    }
+
     pub(crate) fn tls(&self) -> Option<TlsDetails> {
         self.transport.as_ref()?.tls()
     }

@@ -229,7 +229,9 @@ impl Output {
         let staged = self.control.staged();
         let mut skip = self.front;
         let mut staged_done = staged.is_empty();
-        for chunk in self.chunks.iter().map(Chunk::as_slice).chain([self.tail.as_slice()]) {
+        let chunks = self.chunks.iter().map(Chunk::as_slice).chain([self.tail.as_slice()]);
+        // No chunk is empty: so many of them are as much as can be lent.
+        for chunk in chunks.take(MAX_SLICES) {
             let rest = chunk.get(skip..).unwrap_or_default();
             skip = 0;
             if staged_done {

@@ -1,11 +1,9 @@
 //! Small messages on their way out, side by side in wire form. Where each of them ends, and what it
 //! says, their own frames tell: nothing else is kept of them.
 
-use bytes::Bytes;
-
 use crate::header::{Header, Rsv1, Rules};
 use crate::ledger::Tally;
-use crate::message::{Message, Utf8Bytes};
+use crate::message::{Kind, Message};
 use crate::wire::{Opcode, Role};
 
 /// How far the frames at the start of `wire` are written, if `written` of its bytes are: what was
@@ -34,15 +32,9 @@ pub(super) fn messages(mut wire: &[u8]) -> Vec<(usize, Message)> {
         if let Some(key) = header.mask {
             lastword_mask::apply(key, 0, &mut payload);
         }
-        let payload = Bytes::from(payload);
-        messages.push((
-            size,
-            match header.opcode {
-                // It was text before it was framed.
-                Opcode::Text => Message::Text(Utf8Bytes::proven(payload)),
-                _ => Message::Binary(payload),
-            },
-        ));
+        // What is text was text before it was framed.
+        let kind = if header.opcode == Opcode::Text { Kind::Text } else { Kind::Binary };
+        messages.push((size, Message::proven(kind, payload.into())));
         wire = wire.get(size..).unwrap_or_default();
     }
     messages
