@@ -119,7 +119,7 @@ def table(figures: Figures, section: dict, plots: Path) -> str:
     if not workloads:
         return ""
     has_ceiling = any(figures.of(one["key"], figures.ceiling) for one in workloads)
-    base = figures.ceiling if has_ceiling and section["kind"] != "memory" else figures.ours
+    base = figures.ceiling if has_ceiling and section["kind"] != "memory" else section.get("base", figures.ours)
     form = FORMATS[section.get("unit", "µs")]
     rust = [key for key, peer in figures.peers.items() if peer.get("rust")]
     best = {one["key"]: figures.best(one["key"], rust) for one in workloads}

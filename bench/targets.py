@@ -22,8 +22,9 @@ def section(figures, targets: Path, kept: Path) -> str:
 
 def row(figures, target: dict, kept: Path) -> str:
     wanted, ours, others, verdicts = [], [], [], []
+    we = target.get("we", figures.ours)
     for workload in target.get("workloads", []):
-        mine = figures.cost(workload, figures.ours)
+        mine = figures.cost(workload, we)
         if mine is None:
             ours.append("–")
             verdicts.append("not measured")
@@ -36,11 +37,11 @@ def row(figures, target: dict, kept: Path) -> str:
         if limit := target.get("at_most"):
             verdicts.append(verdict(mine, limit))
         if limit := target.get("of_ceiling"):
-            ratio = median(figures.ratios(workload, figures.ours, figures.ceiling) or [float("inf")])
+            ratio = median(figures.ratios(workload, we, figures.ceiling) or [float("inf")])
             ours[-1] += f" ({ratio:.2f} × raw)"
             verdicts.append(verdict(ratio, limit))
         if "ahead_of" in target and best:
-            ratio = median(figures.ratios(workload, figures.ours, best))
+            ratio = median(figures.ratios(workload, we, best))
             verdicts.append(verdict(ratio, 1.0, NOISE))
     for source in target.get("kept", []):
         found = from_file(kept / source["file"], source, source["where"])

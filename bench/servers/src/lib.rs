@@ -1,5 +1,5 @@
 //! What all servers have in common, so that a peer's file shows nothing but the peer: arguments, a
-//! runtime of one thread, a listener. `SERVER PORT [echo|deflate|broadcast|tls]`.
+//! runtime of one thread, a listener. `SERVER PORT [echo|deflate|broadcast|tls|threads]`.
 
 pub mod epoll;
 
@@ -25,6 +25,8 @@ pub enum Mode {
     Broadcast,
     /// Sends it back, over TLS.
     Tls,
+    /// Sends it back, from a thread for each connection.
+    Threads,
 }
 
 /// Where to listen, and what to do.
@@ -39,6 +41,7 @@ pub fn arguments() -> (u16, Mode) {
         Some("deflate") => Mode::Deflate,
         Some("broadcast") => Mode::Broadcast,
         Some("tls") => Mode::Tls,
+        Some("threads") => Mode::Threads,
         Some(other) => panic!("no mode: {other}"),
     };
     (port, mode)
