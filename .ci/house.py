@@ -37,8 +37,9 @@ RETRY = [
     ["lib"],
 ]
 KIT = [
-    ["error", "opening", "seed", "tls"],
-    ["target"],
+    ["error", "opening", "seed", "tls", "tls_details", "certificates", "limits"],
+    ["answer", "handled", "report"],
+    ["credentials", "received", "routes"],
     ["lib"],
 ]
 DRIVER = [

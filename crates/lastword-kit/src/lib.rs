@@ -1,17 +1,37 @@
 //! What the drivers of `lastword-proto` share, and give out as their own: errors, what was said in the
-//! opening, whom TLS trusts, randomness. Knows no runtime, socket, thread or clock.
+//! opening, whom TLS trusts, randomness; and all that a server of any driver has to know: who may come
+//! in, what is answered, where a path leads, what a handler's end means, what is told of it. Knows no
+//! runtime, socket, thread or clock.
 
+mod answer;
+mod certificates;
+mod credentials;
 mod error;
+mod handled;
+mod limits;
 mod opening;
+mod received;
+mod report;
+mod routes;
 mod seed;
 mod tls;
+mod tls_details;
 
+pub use answer::{Answer, Incoming, Wants};
+pub use certificates::ServerTls;
+pub use credentials::{Credentials, challenge};
 pub use error::{
     AcceptError, Attempt, ConnectError, Ended, Phase, PingError, ReceiveError, SendError,
     StreamError,
 };
+pub use handled::{Conclusion, Handled, HandlerError, Handles};
+pub use limits::{Limits, OpeningTicket, Ticket, Turnstile};
 pub use opening::{Addresses, ConnectionId, Opening};
+pub use received::{Decision, Received, panicked, shutting_down};
+pub use report::{Outcome, Report};
+pub use routes::{InvalidRoute, Params, RouteTable};
 /// The TLS that drivers speak.
 pub use rustls;
 pub use seed::fresh;
 pub use tls::platform_client;
+pub use tls_details::TlsDetails;

@@ -45,8 +45,9 @@ pub use connect::{Client, connect};
 pub use lastword_dial as dial;
 pub use lastword_dial::{InvalidProxy, Proxy};
 pub use lastword_kit::{
-    AcceptError, Attempt, ConnectError, ConnectionId, Ended, Opening, Phase, PingError,
-    ReceiveError, SendError, StreamError,
+    AcceptError, Answer, Attempt, ConnectError, ConnectionId, Credentials, Ended, HandlerError,
+    Incoming, InvalidRoute, Limits, Opening, Outcome, Params, Phase, PingError, ReceiveError,
+    Report, SendError, ServerTls, StreamError, TlsDetails, Wants,
 };
 /// The protocol without I/O, that all of this stands on.
 pub use lastword_proto as proto;
@@ -59,11 +60,7 @@ pub use lastword_retry::{Backoff, Limit, Verdict};
 pub use outbox::{TopicConfig, WhenFull};
 pub use parts::{MessageReader, MessageWriter};
 pub use reconnect::{Because, Control, Reconnect, Resend, State, Stopped, connect_forever};
-pub use serve::{
-    Answer, Bound, Carrier, Credentials, Farewells, HandlerError, Incoming, InvalidRoute, Limits,
-    Outcome, Params, Pending, Report, Routes, Server, ServerTls, Upgrades, Wants, accept, serve,
-};
-pub use tls::TlsDetails;
+pub use serve::{Bound, Carrier, Farewells, Pending, Routes, Server, Upgrades, accept, serve};
 /// The TLS that this crate speaks.
 pub use tokio_rustls::rustls;
 pub use watch::Watch;

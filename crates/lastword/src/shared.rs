@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
-use lastword_kit::{Addresses, Ended, Opening};
+use lastword_kit::{Addresses, Ended, Opening, TlsDetails};
 use lastword_proto::{
     Agreement, Burst, Config, Connection, Delivery, Ending, Event, Message, Operation, OurSide,
     Part, Transmit, TransportError,
@@ -22,7 +22,6 @@ use tokio::sync::Notify;
 use crate::outbox::{Outbox, Slot};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, MutexGuard, thread_local};
-use crate::tls::TlsDetails;
 use crate::transport::{Buffers, Transport};
 
 pub(crate) struct Shared {

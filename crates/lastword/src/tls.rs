@@ -1,11 +1,10 @@
-//! TLS through rustls: whom a client trusts and who it is, and what came of it. All else is the
+//! TLS through rustls: whom a client trusts and who it is. All else is the
 //! caller's own configuration.
 
 use std::fmt;
 use std::sync::Arc;
 
 use rustls_platform_verifier::BuilderVerifierExt;
-use tokio_rustls::TlsStream;
 use tokio_rustls::rustls::client::danger::{
     HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
 };
@@ -14,42 +13,8 @@ use tokio_rustls::rustls::crypto::{
 };
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{
-    CipherSuite, ClientConfig, DigitallySignedStruct, Error, ProtocolVersion, RootCertStore,
-    SignatureScheme,
+    ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
-
-/// What the TLS of a connection came to.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct TlsDetails {
-    /// The version of the protocol.
-    pub version: Option<ProtocolVersion>,
-    /// The cipher suite.
-    pub cipher_suite: Option<CipherSuite>,
-    /// What ALPN chose, if it was asked.
-    pub alpn: Option<Vec<u8>>,
-    /// The name that the client asked for (SNI), on the server's side.
-    pub server_name: Option<String>,
-    /// The certificates that the peer showed, its own first; none of a client that was not asked.
-    pub peer_certificates: Vec<CertificateDer<'static>>,
-}
-
-impl TlsDetails {
-    pub(crate) fn of<S>(stream: &TlsStream<S>) -> Self {
-        let session = stream.get_ref().1;
-        let server_name = match stream {
-            TlsStream::Server(stream) => stream.get_ref().1.server_name().map(ToOwned::to_owned),
-            TlsStream::Client(_) => None,
-        };
-        Self {
-            version: session.protocol_version(),
-            cipher_suite: session.negotiated_cipher_suite().map(|suite| suite.suite()),
-            alpn: session.alpn_protocol().map(<[u8]>::to_vec),
-            server_name,
-            peer_certificates: session.peer_certificates().unwrap_or_default().to_vec(),
-        }
-    }
-}
 
 /// Whose certificates a client accepts.
 #[derive(Clone, Debug, Default)]

@@ -5,12 +5,10 @@ use std::io::{self, IoSlice, Read};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use lastword_kit::Addresses;
+use lastword_kit::{Addresses, TlsDetails};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
-
-use crate::tls::TlsDetails;
 
 /// A stream that a connection owns. Implemented for what this crate opens itself; other streams come
 /// in through [`Plain`].
@@ -91,7 +89,13 @@ impl<S: Transport> Transport for Tls<S> {
     }
 
     fn tls(&self) -> Option<TlsDetails> {
-        Some(TlsDetails::of(&self.stream))
+        Some(match &self.stream {
+            TlsStream::Client(stream) => TlsDetails::of(stream.get_ref().1, None),
+            TlsStream::Server(stream) => {
+                let session = stream.get_ref().1;
+                TlsDetails::of(session, session.server_name())
+            }
+        })
     }
 }
 

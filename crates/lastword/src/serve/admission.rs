@@ -7,16 +7,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{Request, StatusCode};
-use lastword_kit::{AcceptError, Addresses, Phase};
-use lastword_proto::handshake::server::{Offer, Opening, Options, Refusal, Step};
+use lastword_kit::{
+    AcceptError, Addresses, Answer, Decision, Phase, Received, ServerTls, shutting_down,
+};
+use lastword_proto::handshake::server::{Opening, Options, Refusal, Step};
 use lastword_proto::{Agreement, Config};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
+use tokio_rustls::TlsAcceptor;
 
-use super::answer::{Incoming, Wants};
-use super::certificates::ServerTls;
 use super::gate::Gate;
 use crate::transport::{Tls, Transport};
 
@@ -48,7 +48,8 @@ impl Admission {
         let mut transport: Box<dyn Transport> = match &self.tls {
             None => Box::new(stream),
             Some(tls) => {
-                let accepted = timeout_at(deadline, tls.acceptor().accept(stream)).await;
+                let accepted =
+                    timeout_at(deadline, TlsAcceptor::from(tls.current()).accept(stream)).await;
                 let late = |_| AcceptError::TimedOut { limit, phase: Phase::Tls };
                 Box::new(Tls::new(accepted.map_err(late)?.map_err(AcceptError::Tls)?))
             }
@@ -85,16 +86,13 @@ impl Admission {
     ) -> Result<Agreement, AcceptError> {
         let limit = self.config.open_timeout;
         let late = |_| AcceptError::TimedOut { limit, phase: Phase::Handshake };
-        let request = timeout_at(deadline, self.read_request(transport)).await.map_err(late)??;
-        let result = match request {
-            Read::Offer(offer) if self.gate.stands_open() => offer.accept(),
-            Read::Refused(refusal, None) => Err(refusal),
-            Read::Refused(refusal, _) if self.gate.hook.is_none() => Err(refusal),
-            request => {
-                let asking = Box::pin(self.ask(request, addresses));
-                let late = |_| AcceptError::TimedOut { limit, phase: Phase::Application };
-                timeout_at(deadline, asking).await.map_err(late)?
-            }
+        let received = timeout_at(deadline, self.read_request(transport)).await.map_err(late)??;
+        let result = if received.wants().is_some_and(|wants| self.gate.asks(wants)) {
+            let asking = Box::pin(self.ask(received, addresses));
+            let late = |_| AcceptError::TimedOut { limit, phase: Phase::Application };
+            timeout_at(deadline, asking).await.map_err(late)?
+        } else {
+            received.answered(Answer::accept())
         };
         let (answer, result) = match result {
             Ok((answer, agreement)) => (answer, Ok(agreement)),
@@ -113,67 +111,46 @@ impl Admission {
         result
     }
 
-    async fn read_request(&self, transport: &mut Box<dyn Transport>) -> Result<Read, AcceptError> {
+    async fn read_request(
+        &self,
+        transport: &mut Box<dyn Transport>,
+    ) -> Result<Received, AcceptError> {
         let mut opening = Opening::new(Arc::clone(&self.options), Arc::clone(&self.config));
         let mut doors = self.doors.clone();
         loop {
             let read = tokio::select! {
                 biased;
-                refusal = closed(&mut doors) => return Ok(Read::Refused(refusal, None)),
+                () = closed(&mut doors) => return Ok(Received::Refused(shutting_down(), None)),
                 read = poll_fn(|cx| poll_read(transport, &mut opening, cx)) => read,
             };
-            match read.map_err(AcceptError::Lost)? {
-                None => return Err(AcceptError::Eof { bytes: opening.received() }),
-                Some(Step::More) => {}
-                Some(Step::Offer(offer)) => return Ok(Read::Offer(offer)),
-                Some(Step::Refused(refusal)) => {
-                    let ordinary = opening.take_ordinary_request().map(Box::new);
-                    return Ok(Read::Refused(refusal, ordinary));
-                }
+            let Some(step) = read.map_err(AcceptError::Lost)? else {
+                return Err(AcceptError::Eof { bytes: opening.received() });
+            };
+            if let Some(received) = Received::of(step, &mut opening) {
+                return Ok(received);
             }
         }
     }
 
     /// Lets the application decide, as long as the doors are open.
-    async fn ask(&self, read: Read, addresses: Addresses) -> Judged {
-        let (request, wants) = match &read {
-            Read::Offer(offer) => (offer.request(), Wants::WebSocket),
-            Read::Refused(_, request) => {
-                let request = request.as_deref().cloned().unwrap_or_default();
-                (request, Wants::Http)
-            }
+    async fn ask(&self, received: Received, addresses: Addresses) -> Decision {
+        let Some(incoming) = received.incoming(addresses) else {
+            return received.answered(Answer::accept());
         };
-        let method = request.method().clone();
-        let Addresses { local: local_addr, peer: peer_addr } = addresses;
-        let incoming = Incoming { request, wants, local_addr, peer_addr };
         let mut doors = self.doors.clone();
         let answer = tokio::select! {
             biased;
-            refusal = closed(&mut doors) => return Err(refusal),
+            () = closed(&mut doors) => return Err(shutting_down()),
             answer = self.gate.ask(incoming) => answer,
         };
-        match read {
-            Read::Offer(offer) => answer.decide_offer(*offer),
-            Read::Refused(refusal, _) => Err(answer.decide_ordinary(&method, refusal)),
-        }
+        received.answered(answer)
     }
 }
 
-/// A request as it was read, before the application has seen it.
-enum Read {
-    Offer(Box<Offer>),
-    /// The request is there if it was an ordinary one.
-    Refused(Box<Refusal>, Option<Box<Request<()>>>),
-}
-
-/// The response that accepts a request and the agreement; or how it is refused.
-type Judged = Result<(bytes::Bytes, Agreement), Box<Refusal>>;
-
-/// Ready when the doors are closed, with the answer to those who are still in front of them.
-async fn closed(doors: &mut watch::Receiver<Doors>) -> Box<Refusal> {
+/// Ready when the doors are closed.
+async fn closed(doors: &mut watch::Receiver<Doors>) {
     // When nobody is left to close them, all are about to be dropped.
     let _ = doors.wait_for(|doors| *doors == Doors::Closed).await;
-    Refusal::application(StatusCode::SERVICE_UNAVAILABLE, "server is shutting down")
 }
 
 /// Reads once; `None` at the end of the stream.

@@ -1,15 +1,13 @@
 //! What an application has to say about requests, asked one after the other: who somebody is, whether
-//! he is welcome. It may take its time over that; what is made of it, [`answer`](super::answer) says.
+//! he is welcome. It may take its time over that; what is made of it, [`Answer`] says.
 
 use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 
-use http::StatusCode;
+use lastword_kit::{Answer, Credentials, Incoming, Wants, challenge, panicked};
 
-use super::answer::{Answer, Incoming, Wants};
-use super::credentials::{Credentials, challenge};
 use super::routes::Routes;
 
 type Asked<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -34,9 +32,13 @@ pub(super) struct Basic {
 }
 
 impl Gate {
-    /// Whether there is anything to ask.
-    pub(super) const fn stands_open(&self) -> bool {
-        self.basic.is_none() && self.hook.is_none() && self.routes.is_none()
+    /// Whether there is anything to ask about such a request.
+    pub(super) const fn asks(&self, wants: Wants) -> bool {
+        let asked_of_all = self.hook.is_some();
+        match wants {
+            Wants::WebSocket => asked_of_all || self.basic.is_some() || self.routes.is_some(),
+            Wants::Http => asked_of_all,
+        }
     }
 
     /// What the application answers to this request. One that panics is answered for, with 500.
@@ -47,8 +49,7 @@ impl Gate {
             let asked = std::panic::catch_unwind(AssertUnwindSafe(|| asking.as_mut().poll(cx)));
             asked.unwrap_or_else(|_| {
                 tracing::error!(?peer, "the application panicked over a request");
-                let status = StatusCode::INTERNAL_SERVER_ERROR;
-                std::task::Poll::Ready(Answer::text(status, "internal error\n"))
+                std::task::Poll::Ready(panicked())
             })
         });
         answer.await

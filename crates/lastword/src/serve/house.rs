@@ -7,17 +7,16 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lastword_kit::{AcceptError, Addresses};
+use lastword_kit::{AcceptError, Addresses, HandlerError, Outcome, Report, Ticket, Turnstile};
 use lastword_proto::Ending;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use super::Observer;
 use super::admission::{Admission, Doors};
 use super::guests::{Guests, Place};
-use super::limits::{Ticket, Turnstile};
 use super::listener::Listener;
 use super::served::Served;
-use super::{HandlerError, Observer, Outcome, Report};
 use crate::shared::{Keeper, Shared};
 use crate::websocket::WebSocket;
 
@@ -76,7 +75,7 @@ where
         let stuck = guests.clear(&self.admission.config).await;
         let farewells = guests.farewells().into_iter();
         let endings = farewells.filter_map(|(peer, ending)| Some((peer?, ending))).collect();
-        Report { endings, stuck }
+        Report::new(endings, stuck)
     }
 
     /// The whole life of an accepted stream.
@@ -135,7 +134,7 @@ where
 
     fn observe(&self, peer: SocketAddr, result: Result<Arc<Ending>, AcceptError>) {
         if let Some(observer) = &self.observer {
-            observer(Outcome { peer, result });
+            observer(Outcome::new(peer, result));
         }
     }
 }

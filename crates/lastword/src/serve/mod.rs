@@ -6,19 +6,14 @@
 //!
 //! Here stand the options and the doors; a [`house`] attends to one listener, [`worker`] is a thread
 //! that has one, [`admission`] leads a stream to a connection and asks the application at the [`gate`],
-//! [`answer`], [`credentials`] and [`routes`] know what is said there, [`served`] runs it with its handler,
-//! [`limits`] says how many may be here, and [`guests`] knows who is. [`upgrades`] is for
-//! those who come through an HTTP server of somebody else. [`certificates`] has what is shown to those
-//! who speak TLS.
+//! [`routes`] lead to handlers, [`served`] runs it with its handler, and [`guests`] knows who is here.
+//! [`upgrades`] is for those who come through an HTTP server of somebody else. What may be said to a
+//! request, how many may be here and which certificate is shown, `lastword-kit` knows, for any driver.
 
 mod admission;
-mod answer;
-mod certificates;
-mod credentials;
 mod gate;
 mod guests;
 mod house;
-mod limits;
 mod listener;
 mod routes;
 mod served;
@@ -32,32 +27,27 @@ use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use lastword_kit::{AcceptError, Addresses};
+use lastword_kit::{
+    AcceptError, Addresses, Answer, Credentials, HandlerError, Incoming, Limits, Outcome, Report,
+    ServerTls, Turnstile,
+};
+use lastword_proto::Config;
 use lastword_proto::handshake::server::{Hosts, Options, Origins, Subprotocols};
-use lastword_proto::{Config, Ending};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio::sync::watch;
 
 use self::admission::{Admission, Doors};
-pub use self::answer::{Answer, Incoming, Wants};
-pub use self::certificates::ServerTls;
-pub use self::credentials::Credentials;
 use self::gate::{Basic, Gate};
 use self::house::House;
-pub use self::limits::Limits;
-use self::limits::Turnstile;
 use self::listener::{Listener, listen, listen_together, share};
-pub use self::routes::{InvalidRoute, Params, Routes};
+pub use self::routes::Routes;
 pub use self::upgrades::{Carrier, Farewells, Pending, Upgrades};
 use self::worker::Worker;
 use crate::pump::Pump;
 use crate::shared::{Keeper, Shared};
 use crate::transport::Plain;
 use crate::websocket::WebSocket;
-
-/// What a handler may fail with: anything that is an error.
-pub type HandlerError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Serves each connection to `address` with `handler`, for ever. [`Server`] has more.
 ///
@@ -138,16 +128,6 @@ pub struct Server {
 }
 
 type Observer = Arc<dyn Fn(Outcome) + Send + Sync>;
-
-/// What became of one accepted stream.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Outcome {
-    /// Who it was.
-    pub peer: SocketAddr,
-    /// How the connection ended, or why there was none.
-    pub result: Result<Arc<Ending>, AcceptError>,
-}
 
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -413,16 +393,6 @@ impl Listening {
     }
 }
 
-/// What became of the connections that were open when a server shut down.
-#[derive(Debug, Default)]
-#[non_exhaustive]
-pub struct Report {
-    /// How each of them ended.
-    pub endings: Vec<(SocketAddr, Arc<Ending>)>,
-    /// How many handlers were still busy after that, and were dropped.
-    pub stuck: usize,
-}
-
 impl Bound {
     /// Where it listens; tells the port if 0 was asked for.
     ///
@@ -516,12 +486,5 @@ impl Bound {
                 report
             }
         }
-    }
-}
-
-impl Report {
-    fn add(&mut self, other: Self) {
-        self.endings.extend(other.endings);
-        self.stuck = self.stuck.saturating_add(other.stuck);
     }
 }

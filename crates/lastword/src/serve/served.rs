@@ -7,10 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
-use lastword_kit::{Ended, SendError, StreamError};
-use lastword_proto::{CloseCode, CloseFrame, Ending, Leave};
+use lastword_kit::{Handled, HandlerError, Handles};
+use lastword_proto::{Ending, Leave};
 
-use super::HandlerError;
 use crate::pump::Pump;
 use crate::shared::{Shared, now};
 
@@ -66,33 +65,20 @@ impl<'a, T: Future<Output = Result<(), HandlerError>>> Served<'a, T> {
             }
             Ok(Poll::Pending) => {}
             Ok(Poll::Ready(result)) => {
-                self.conclude(result, abandoned);
+                self.conclude(Handled::Returned(result), abandoned);
                 self.handler.set(None);
             }
             Err(_) => {
-                shared.in_span(|| tracing::error!("handler panicked"));
-                shared.lock().connection.leave(Leave::Panicked, now());
+                self.conclude(Handled::Panicked, abandoned);
                 self.handler.set(None);
             }
         }
     }
 
-    fn conclude(&self, result: Result<(), HandlerError>, abandoned: bool) {
+    fn conclude(&self, handled: Handled, abandoned: bool) {
+        let handles = if abandoned { Handles::LetGo } else { Handles::Held };
         let shared = self.pump.shared();
-        let frame = match result {
-            Err(error) if !is_of_connection(&*error) => {
-                shared.in_span(|| tracing::error!(%error, "handler failed"));
-                CloseFrame::truncated(CloseCode::INTERNAL_ERROR, "handler failed")
-            }
-            // Others hold handles and go on.
-            _ if !abandoned => return,
-            _ => CloseCode::NORMAL.into(),
-        };
-        shared.lock().connection.close(Some(frame), now());
+        let conclusion = shared.in_span(|| handled.concluded(handles));
+        conclusion.carry_out(&mut shared.lock().connection, now());
     }
-}
-
-/// Whether a handler only passed on that its connection is at its end: no failure of its own.
-fn is_of_connection(error: &(dyn std::error::Error + 'static)) -> bool {
-    error.is::<Ended>() || error.is::<SendError>() || error.is::<StreamError>()
 }

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::{fmt, io};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
-use lastword_kit::{AcceptError, Addresses, Phase};
+use http::{Request, Response};
+use lastword_kit::{AcceptError, Addresses, Phase, shutting_down};
 use lastword_proto::handshake::server::{Offer, Options, Refusal};
 use lastword_proto::{Agreement, Config, Ending};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -173,8 +173,7 @@ impl Upgrades {
 
     fn judge<B>(&self, request: &Request<B>) -> Result<Agreement, Box<Refusal>> {
         if self.gate.guests.are_seen_off() {
-            let status = StatusCode::SERVICE_UNAVAILABLE;
-            return Err(Refusal::application(status, "server is shutting down"));
+            return Err(shutting_down());
         }
         let (options, config) = (Arc::clone(&self.gate.options), Arc::clone(&self.gate.config));
         let (_, agreement) = Offer::of_request(request, options, config)?.accept()?;

@@ -11,7 +11,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lastword_kit::{Ended, Opening, PingError, ReceiveError, SendError};
+use lastword_kit::{Ended, Opening, PingError, ReceiveError, SendError, TlsDetails};
 use lastword_proto::{CloseCode, Compression, ControlRefused, Ending, Ledger, Message};
 
 pub use self::receiver::Receiver;
@@ -19,7 +19,6 @@ pub(crate) use self::sender::{Aim, Place, Reaching, Wait, Waiting};
 pub use self::sender::{Batch, Sender};
 use crate::shared::Shared;
 use crate::sync::atomic::Ordering;
-use crate::tls::TlsDetails;
 
 /// A WebSocket connection.
 ///

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use lastword_kit::{Ended, Opening, PingError, SendError};
+use lastword_kit::{Ended, Opening, PingError, SendError, TlsDetails};
 use lastword_proto::{
     CloseCode, CloseFrame, Compression, ControlRefused, Ending, Ledger, Message, Part, PingId,
     SendRefused,
@@ -16,7 +16,6 @@ use super::Alive;
 #[cfg(doc)]
 use super::WebSocket;
 use crate::shared::{Inner, Shared, Writing, now};
-use crate::tls::TlsDetails;
 
 /// The sending half of a connection. Clones send on the same connection.
 #[derive(Clone, Debug)]

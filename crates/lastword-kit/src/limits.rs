@@ -27,9 +27,9 @@ pub struct Limits {
     pub openings: Option<usize>,
 }
 
-/// Those who are here.
+/// Those who are here: one for all threads of a server.
 #[derive(Debug)]
-pub(super) struct Turnstile {
+pub struct Turnstile {
     limits: Limits,
     inside: Mutex<Inside>,
 }
@@ -43,21 +43,27 @@ struct Inside {
 }
 
 /// One who is here, until this is dropped.
-pub(super) struct Ticket {
+#[derive(Debug)]
+pub struct Ticket {
     turnstile: Arc<Turnstile>,
     address: IpAddr,
 }
 
 /// One who is still opening, until this is dropped.
-pub(super) struct OpeningTicket(Arc<Turnstile>);
+#[derive(Debug)]
+pub struct OpeningTicket(Arc<Turnstile>);
 
 impl Turnstile {
-    pub(super) fn new(limits: Limits) -> Self {
+    /// Nobody is here yet.
+    pub fn new(limits: Limits) -> Self {
         Self { limits, inside: Mutex::default() }
     }
 
     /// Lets one more in, unless that is one too many.
-    pub(super) fn enter(
+    ///
+    /// # Errors
+    /// What is to be answered to one too many.
+    pub fn enter(
         self: &Arc<Self>,
         address: IpAddr,
     ) -> Result<(Ticket, OpeningTicket), Box<Refusal>> {

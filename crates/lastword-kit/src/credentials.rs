@@ -6,12 +6,12 @@ use http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
 use http::{HeaderMap, StatusCode};
 use subtle::ConstantTimeEq;
 
-use super::answer::Answer;
+use crate::answer::Answer;
 
 /// A name and a password, as a request said them.
 ///
 /// ```
-/// use lastword::Credentials;
+/// # use lastword_kit::Credentials;
 /// let mut headers = http::HeaderMap::new();
 /// headers.insert("authorization", "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==".parse().unwrap());
 /// let said = Credentials::from_headers(&headers).unwrap();
@@ -69,7 +69,7 @@ impl std::fmt::Debug for Credentials {
 }
 
 /// The answer to those who have not said who they are, or not what proves it.
-pub(super) fn challenge(realm: &str) -> Answer {
+pub fn challenge(realm: &str) -> Answer {
     let mut quoted = String::new();
     for letter in realm.chars().filter(|letter| matches!(letter, ' '..='~')) {
         if matches!(letter, '"' | '\\') {

@@ -6,26 +6,25 @@
 use std::fmt;
 use std::sync::Arc;
 
-use tokio::sync::watch;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
+use parking_lot::Mutex;
+use rustls::ServerConfig;
 
 /// The TLS configuration of a server, that can be replaced while it runs: for a certificate that was
 /// renewed, say. Clones share one configuration.
 ///
 /// ```
 /// # use std::sync::Arc;
-/// # use lastword::rustls::ServerConfig;
-/// # use lastword::{Server, ServerTls};
+/// # use lastword_kit::ServerTls;
+/// # use lastword_kit::rustls::ServerConfig;
 /// # fn example(first: Arc<ServerConfig>, renewed: Arc<ServerConfig>) {
 /// let tls = ServerTls::from(first);
-/// let server = Server::new().tls(tls.clone());
+/// let given_to_the_server = tls.clone();
 /// // … and later, while it serves:
 /// tls.replace(renewed);
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct ServerTls(watch::Sender<Arc<ServerConfig>>);
+pub struct ServerTls(Arc<Mutex<Arc<ServerConfig>>>);
 
 impl ServerTls {
     /// Uses `config` from now on, in all servers that were given this or a clone of it.
@@ -34,24 +33,19 @@ impl ServerTls {
     /// client that resumes a session does so only if `config` shares the tickets or the session
     /// storage of the one before; else it makes a whole handshake.
     pub fn replace(&self, config: Arc<ServerConfig>) {
-        self.0.send_replace(config);
+        *self.0.lock() = config;
     }
 
     /// The configuration that the next TLS handshake will use.
     #[must_use]
     pub fn current(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.0.borrow())
-    }
-
-    /// What accepts the next stream.
-    pub(super) fn acceptor(&self) -> TlsAcceptor {
-        self.current().into()
+        Arc::clone(&self.0.lock())
     }
 }
 
 impl From<Arc<ServerConfig>> for ServerTls {
     fn from(config: Arc<ServerConfig>) -> Self {
-        Self(watch::Sender::new(config))
+        Self(Arc::new(Mutex::new(config)))
     }
 }
 

@@ -9,7 +9,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use lastword_proto::Agreement;
 use lastword_proto::handshake::server::{Offer, Refusal};
 
-/// A request that has come, for [`Server::on_request`](super::Server::on_request) to look at.
+/// A request that has come, for `Server::on_request` to look at.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Incoming {
@@ -53,7 +53,7 @@ impl Incoming {
 /// What an application answers to a request.
 ///
 /// ```
-/// use lastword::Answer;
+/// # use lastword_kit::Answer;
 /// use http::{StatusCode, header};
 ///
 /// let accept = Answer::accept().header(header::SERVER, "mine/1".try_into()?).subprotocol("v2");
@@ -98,8 +98,7 @@ impl Answer {
         self
     }
 
-    /// Chooses a subprotocol, instead of what [`Server::subprotocols`](super::Server::subprotocols)
-    /// would have chosen. One that the client has not offered is answered with 500: no client may
+    /// Chooses a subprotocol, instead of what `Server::subprotocols` would have chosen. One that the client has not offered is answered with 500: no client may
     /// take it. Means nothing where the request is not accepted.
     #[must_use]
     pub fn subprotocol(mut self, chosen: impl Into<String>) -> Self {
@@ -110,7 +109,7 @@ impl Answer {
     }
 
     /// What becomes of a valid request that is answered so.
-    pub(super) fn decide_offer(self, mut offer: Offer) -> Result<(Bytes, Agreement), Box<Refusal>> {
+    pub(crate) fn decide_offer(self, mut offer: Offer) -> Result<(Bytes, Agreement), Box<Refusal>> {
         match self.0 {
             Said::Accept { headers, subprotocol } => {
                 *offer.headers_mut() = headers;
@@ -125,7 +124,7 @@ impl Answer {
 
     /// What becomes of a request that is no valid one for a WebSocket, and would otherwise be refused
     /// so.
-    pub(super) fn decide_ordinary(self, method: &Method, refusal: Box<Refusal>) -> Box<Refusal> {
+    pub(crate) fn decide_ordinary(self, method: &Method, refusal: Box<Refusal>) -> Box<Refusal> {
         match self.0 {
             Said::Accept { .. } => refusal,
             Said::Respond(response) if method == Method::HEAD => {
@@ -136,7 +135,7 @@ impl Answer {
     }
 
     /// Whether the request is accepted.
-    pub(super) const fn accepts(&self) -> bool {
+    pub const fn accepts(&self) -> bool {
         matches!(self.0, Said::Accept { .. })
     }
 }
