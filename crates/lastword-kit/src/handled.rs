@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use lastword_proto::{CloseCode, CloseFrame, Connection, Leave};
 
-use crate::error::{Ended, SendError, StreamError};
+use crate::error::{Ended, PingError, ReceiveError, SendError, StreamError};
 
 /// What a handler may fail with: anything that is an error.
 pub type HandlerError = Box<dyn std::error::Error + Send + Sync>;
@@ -72,5 +72,9 @@ impl Conclusion {
 
 /// Whether a handler only passed on that its connection is at its end: no failure of its own.
 fn is_of_connection(error: &(dyn std::error::Error + 'static)) -> bool {
-    error.is::<Ended>() || error.is::<SendError>() || error.is::<StreamError>()
+    error.is::<Ended>()
+        || error.is::<SendError>()
+        || error.is::<StreamError>()
+        || matches!(error.downcast_ref(), Some(ReceiveError::Ended(_)))
+        || matches!(error.downcast_ref(), Some(PingError::Ended(_)))
 }

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use lastword::{Client, CloseCode, Server};
 use tokio::io::duplex;
@@ -42,7 +43,7 @@ async fn each_side_tells_its_end_once_with_what_became_of_its_messages() {
     client.close(CloseCode::NORMAL, "done").await;
     server.ended().await;
     drop(server);
-    tokio::time::sleep(std::time::Duration::from_secs(10)).await;
+    tokio::time::sleep(Duration::from_secs(10)).await;
 
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     for (side, facts) in [
@@ -55,5 +56,39 @@ async fn each_side_tells_its_end_once_with_what_became_of_its_messages() {
         for fact in facts {
             assert!(line.contains(fact), "{fact:?}: {line}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_handler_that_passes_on_how_its_connection_ended_has_not_failed() {
+    for (within, fails) in [(Duration::from_secs(60), false), (Duration::ZERO, true)] {
+        let log = Log::default();
+        let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false);
+        let _logging = tracing::subscriber::set_default(subscriber.finish());
+        let bound = Server::new().bind("127.0.0.1:0").await.unwrap();
+        let client = Client::new(format!("ws://{}", bound.local_addr().unwrap()));
+        let (done, is_done) = tokio::sync::oneshot::channel::<()>();
+        let done = Arc::new(Mutex::new(Some(done)));
+        let handler = move |mut ws: lastword::WebSocket| {
+            let done = done.lock().unwrap().take();
+            async move {
+                let received = ws.recv_timeout(within).await;
+                drop(done);
+                received?;
+                Ok(())
+            }
+        };
+        let stop = async {
+            let client = client.connect().await.unwrap();
+            if within > Duration::ZERO {
+                client.abort();
+            } else {
+                client.ended().await;
+            }
+            drop(is_done.await);
+        };
+        bound.serve_until(handler, stop).await;
+        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(log.contains("handler failed"), fails, "{log}");
     }
 }
