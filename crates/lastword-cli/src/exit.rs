@@ -36,3 +36,17 @@ impl From<&Ending> for Outcome {
         }
     }
 }
+
+/// What `--help` and the manual page say of them.
+pub(crate) const TABLE: &str = "\
+
+
+Exit codes:
+  0  closed properly (1000, 1001, or without a code)
+  1  no connection: refused, unreachable, not a WebSocket server
+  2  wrong usage
+  3  closed properly by the peer, with another code
+  4  connection lost: ended without a close frame, reset
+  5  the peer broke the protocol, or exceeded a limit of ours
+  6  timed out; or less came than was expected
+  7  aborted";

@@ -5,9 +5,12 @@ mod connect;
 mod exit;
 mod explain;
 mod print;
+mod refused;
 mod report;
 mod serve;
-mod terminal;
+mod shell;
+mod show;
+mod style;
 
 use std::process::ExitCode;
 
@@ -17,10 +20,14 @@ use crate::args::{Args, Command};
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    style::decide(args.color);
     print::log_to_stderr(args.verbose);
+    let talk = args.talk();
     match args.command {
+        Command::Connect(args) => connect::run(*args, talk).into(),
         Command::Serve(args) => serve::run(&args).into(),
-        Command::Connect(args) => connect::run(args).into(),
         Command::Explain(args) => explain::run(&args).into(),
+        Command::Completions(args) => shell::completions(&args).into(),
+        Command::Man(args) => shell::man(&args).into(),
     }
 }

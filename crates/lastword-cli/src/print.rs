@@ -3,22 +3,10 @@
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt::Write;
-use std::io::{self, IsTerminal};
+use std::io;
 
-use lastword::Message;
-use lastword::proto::{Elided, Kind};
+use http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, PROXY_AUTHORIZATION, SET_COOKIE};
 use tracing_subscriber::EnvFilter;
-
-/// A message as one line: text with control characters escaped, binary as hexadecimal.
-pub(crate) fn line(message: &Message) -> String {
-    match message {
-        Message::Text(text) => escape(text).into_owned(),
-        Message::Binary(bytes) => {
-            let content = Elided::new(Kind::Binary, bytes).content();
-            format!("(binary, {} bytes) {content}", bytes.len())
-        }
-    }
-}
 
 /// Escapes what would move the cursor, change colours or ring the bell, or hide what is written.
 pub(crate) fn escape(text: &str) -> Cow<'_, str> {
@@ -34,6 +22,11 @@ pub(crate) fn escape(text: &str) -> Cow<'_, str> {
         }
     }
     line.into()
+}
+
+/// The same for text of ours over several lines.
+pub(crate) fn escape_lines(text: &str) -> String {
+    text.lines().map(escape).collect::<Vec<_>>().join("\n")
 }
 
 fn is_unprintable(character: char) -> bool {
@@ -59,13 +52,29 @@ pub(crate) fn log_to_stderr(verbose: u8) {
     let level = match verbose {
         0 => "error",
         1 => "info",
-        2 => "debug",
+        2 => "debug,lastword::frame=trace",
         _ => "trace",
     };
     let filter = EnvFilter::try_from_env("LASTWORD_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+        .with_ansi(!crate::style::is_plain())
         .init();
+}
+
+/// What proves who somebody is, whoever sends it.
+const SECRET: [HeaderName; 4] = [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE, SET_COOKIE];
+
+/// The head of a request or of an answer, a line for each header; what is secret is not shown.
+pub(crate) fn head(start: &str, headers: &HeaderMap, arrow: char) -> String {
+    let mut lines = format!("{arrow} {}", escape(start));
+    for (name, value) in headers {
+        let value = match value.is_sensitive() || SECRET.contains(name) {
+            true => "(not shown)".into(),
+            false => String::from_utf8_lossy(value.as_bytes()),
+        };
+        let _ = write!(lines, "\n{arrow} {name}: {}", escape(&value));
+    }
+    lines
 }

@@ -1,0 +1,101 @@
+//! What the command line means: arguments become values here, and nowhere else. One file for what a
+//! subcommand can be told; `target` for whoever connects, `values` for what words stand for.
+
+mod connect;
+mod explain;
+mod serve;
+mod shell;
+mod target;
+mod values;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+pub(crate) use self::connect::{ConnectArgs, Content, Framing};
+pub(crate) use self::explain::ExplainArgs;
+pub(crate) use self::serve::ServeArgs;
+pub(crate) use self::shell::{CompletionsArgs, ManArgs};
+pub(crate) use self::target::{Target, Wrong};
+
+/// WebSocket on the command line, and exactly how each connection ended.
+#[derive(Debug, Parser)]
+#[command(
+    name = "lastword",
+    version,
+    about,
+    arg_required_else_help = true,
+    propagate_version = true
+)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Log to standard error: -v the handshake and endings, -vv each frame, -vvv everything.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Say nothing but what was asked for: no notes, no states; errors all the same.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// When to use colours; NO_COLOR in the environment says never.
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_possible_values = true
+    )]
+    pub(crate) color: When,
+}
+
+/// How much is said beside what was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Talk {
+    Quiet,
+    Usual,
+    /// The handshake, too.
+    Verbose,
+}
+
+impl Args {
+    pub(crate) const fn talk(&self) -> Talk {
+        match (self.quiet, self.verbose) {
+            (true, _) => Talk::Quiet,
+            (false, 0) => Talk::Usual,
+            (false, _) => Talk::Verbose,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Connect to a server: a prompt in a terminal, messages as lines in a pipe.
+    #[command(after_help = [connect::EXAMPLES, crate::exit::TABLE].concat())]
+    Connect(Box<ConnectArgs>),
+    /// Start a server: echo, a process for each connection, files, or everybody to everybody.
+    #[command(after_help = serve::EXAMPLES)]
+    Serve(Box<ServeArgs>),
+    /// Explain how a connection ended: what it usually means, and what to do.
+    #[command(after_help = explain::EXAMPLES)]
+    Explain(ExplainArgs),
+    /// Print a script that completes arguments in a shell.
+    #[command(after_help = shell::COMPLETIONS_EXAMPLES)]
+    Completions(CompletionsArgs),
+    /// Print the manual page.
+    #[command(after_help = shell::MAN_EXAMPLES)]
+    Man(ManArgs),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Report {
+    /// One JSON object a line.
+    Json,
+}
+
+/// When to do what a terminal makes nicer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum When {
+    /// In a terminal.
+    Auto,
+    /// Everywhere.
+    Always,
+    /// Nowhere.
+    Never,
+}

@@ -1,0 +1,332 @@
+//! Where to connect, as whom and how: what all subcommands that connect can be told, and what it means.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use data_encoding::BASE64;
+use http::header::{AUTHORIZATION, COOKIE, HeaderName, HeaderValue};
+use lastword::rustls::ClientConfig;
+use lastword::rustls::pki_types::pem::PemObject;
+use lastword::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use lastword::rustls::{self, RootCertStore};
+use lastword::{Client, Config, ConnectError, InvalidProxy, Proxy, Reconnect, WebSocket};
+
+use super::values::{Wait, cookie, header, header_value, seconds, seconds_or_off, size};
+
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct TargetArgs {
+    /// ws:// or wss:// URL of the server.
+    pub(crate) url: String,
+
+    /// Add a header to the request, as in "X-Key: 1".
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header, help_heading = REQUEST)]
+    headers: Vec<(HeaderName, HeaderValue)>,
+    /// Add the headers of this file, one a line.
+    #[arg(long, value_name = "FILE", help_heading = REQUEST)]
+    header_file: Option<PathBuf>,
+    /// Send a cookie.
+    #[arg(long = "cookie", value_name = "NAME=VALUE", value_parser = cookie, help_heading = REQUEST)]
+    cookies: Vec<String>,
+    /// Send an Origin, as a browser would.
+    #[arg(long, value_name = "ORIGIN", value_parser = header_value, help_heading = REQUEST)]
+    origin: Option<HeaderValue>,
+    /// Offer a subprotocol; the first is the preferred.
+    #[arg(short, long = "subprotocol", value_name = "NAME", help_heading = REQUEST)]
+    subprotocols: Vec<String>,
+    /// Basic credentials of this user; the password is in --password-file or LASTWORD_PASSWORD.
+    #[arg(short, long, value_name = "NAME", help_heading = REQUEST)]
+    user: Option<String>,
+    /// Read the password from this file.
+    #[arg(long, value_name = "FILE", requires = "user", help_heading = REQUEST)]
+    password_file: Option<PathBuf>,
+    /// Send the token in this file as Bearer credentials; LASTWORD_BEARER does so without a file.
+    #[arg(long, value_name = "FILE", conflicts_with = "user", help_heading = REQUEST)]
+    bearer_file: Option<PathBuf>,
+    /// Follow at most so many redirects.
+    #[arg(long, value_name = "N", default_value_t = 10, help_heading = REQUEST)]
+    max_redirects: usize,
+
+    /// Trust the certificates of this file (PEM) instead of the platform's.
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure", help_heading = TLS)]
+    ca: Option<PathBuf>,
+    /// Show this certificate (PEM) to servers that ask for one.
+    #[arg(long, value_name = "FILE", requires = "key", help_heading = TLS)]
+    cert: Option<PathBuf>,
+    /// The key (PEM) of the certificate.
+    #[arg(long, value_name = "FILE", requires = "cert", help_heading = TLS)]
+    key: Option<PathBuf>,
+    /// Verify that the certificate is for this name, instead of the URL's host.
+    #[arg(long, value_name = "NAME", help_heading = TLS)]
+    server_name: Option<String>,
+    /// Accept any certificate, from anybody who is on the way.
+    #[arg(short = 'k', long, help_heading = TLS)]
+    insecure: bool,
+
+    /// Go through this proxy: http://, https://, socks4://, socks4a://, socks5://, socks5h://.
+    #[arg(short = 'x', long, value_name = "URL", value_parser = proxy, help_heading = NETWORK)]
+    proxy: Option<Proxy>,
+    /// Go through no proxy, whatever the environment says.
+    #[arg(long, conflicts_with = "proxy", help_heading = NETWORK)]
+    no_proxy: bool,
+    /// Connect to this Unix socket; the URL gives host and path.
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["proxy", "local_address"], help_heading = NETWORK)]
+    unix: Option<PathBuf>,
+    /// Connect from this address of ours.
+    #[arg(long, value_name = "ADDRESS", help_heading = NETWORK)]
+    local_address: Option<IpAddr>,
+
+    /// Neither offer nor accept compression.
+    #[arg(long, help_heading = LIMITS)]
+    no_compression: bool,
+    /// Refuse larger messages.
+    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = LIMITS)]
+    max_message_size: Option<usize>,
+    /// How long connecting may take, with all that belongs to it.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = LIMITS)]
+    open_timeout: Option<Duration>,
+    /// How long the closing handshake may take.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = LIMITS)]
+    close_timeout: Option<Duration>,
+    /// Send a ping after so long, or "off".
+    #[arg(long, value_name = "SECONDS", value_parser = seconds_or_off, help_heading = LIMITS)]
+    ping_interval: Option<Wait>,
+    /// Give the peer up when a ping is not answered for so long, or "off".
+    #[arg(long, value_name = "SECONDS", value_parser = seconds_or_off, help_heading = LIMITS)]
+    ping_timeout: Option<Wait>,
+}
+
+const REQUEST: &str = "Request";
+const TLS: &str = "TLS";
+const NETWORK: &str = "Network";
+const LIMITS: &str = "Limits";
+
+/// Where to connect, and how: what [`TargetArgs`] mean.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    client: Client,
+    unix: Option<PathBuf>,
+}
+
+impl Target {
+    /// Connects.
+    pub(crate) async fn connect(self) -> Result<WebSocket, ConnectError> {
+        #[cfg(unix)]
+        if let Some(path) = self.unix {
+            return self.client.connect_unix(path).await;
+        }
+        self.client.connect().await
+    }
+
+    /// Connects again and again.
+    pub(crate) fn reconnecting(self) -> Reconnect {
+        Reconnect::new(move |_| self.clone().connect())
+    }
+}
+
+impl TargetArgs {
+    /// What was asked for, with the files that it names.
+    pub(crate) fn target(&self) -> Result<Target, Wrong> {
+        let mut client =
+            Client::new(&self.url).config(self.config()).max_redirects(self.max_redirects);
+        for name in &self.subprotocols {
+            client = client.subprotocol(name);
+        }
+        if let Some(origin) = &self.origin {
+            client = client.origin(origin.clone());
+        }
+        for (name, value) in self.all_headers()? {
+            client = client.header(name, value);
+        }
+        client = self.trust(client)?;
+        if let Some(proxy) = &self.proxy {
+            client = client.proxy(proxy.clone());
+        } else if self.no_proxy {
+            client = client.no_proxy();
+        }
+        if let Some(address) = self.local_address {
+            client = client.local_address(address);
+        }
+        Ok(Target { client, unix: self.unix.clone() })
+    }
+
+    fn config(&self) -> Config {
+        let mut config = Config::default();
+        if self.no_compression {
+            config.deflate = None;
+        }
+        if let Some(limit) = self.max_message_size {
+            config.max_message_size = limit;
+            config.max_frame_size = limit.max(config.max_frame_size);
+        }
+        if let Some(limit) = self.open_timeout {
+            config.open_timeout = limit;
+        }
+        if let Some(limit) = self.close_timeout {
+            config.close_timeout = limit;
+        }
+        if let Some(wait) = self.ping_interval {
+            config.ping_interval = wait.into();
+        }
+        if let Some(wait) = self.ping_timeout {
+            config.ping_timeout = wait.into();
+        }
+        config
+    }
+
+    fn all_headers(&self) -> Result<Vec<(HeaderName, HeaderValue)>, Wrong> {
+        let mut headers = self.headers.clone();
+        if let Some(path) = &self.header_file {
+            for (at, line) in
+                read(path)?.lines().enumerate().filter(|(_, line)| !line.trim().is_empty())
+            {
+                let one = header(line).map_err(|why| Wrong::Line {
+                    path: path.clone(),
+                    line: at + 1,
+                    why,
+                })?;
+                headers.push(one);
+            }
+        }
+        if !self.cookies.is_empty() {
+            headers.push((COOKIE, secret(&self.cookies.join("; "))?));
+        }
+        if let Some(credentials) = self.credentials()? {
+            headers.push((AUTHORIZATION, secret(&credentials)?));
+        }
+        Ok(headers)
+    }
+
+    /// What proves who we are; a password or token is read from where no list of processes shows it.
+    fn credentials(&self) -> Result<Option<String>, Wrong> {
+        if let Some(user) = &self.user {
+            let password = match &self.password_file {
+                Some(path) => first_line(path)?,
+                None => std::env::var("LASTWORD_PASSWORD").map_err(|_| Wrong::NoPassword)?,
+            };
+            let pair = format!("{user}:{password}");
+            return Ok(Some(format!("Basic {}", BASE64.encode(pair.as_bytes()))));
+        }
+        let token = match &self.bearer_file {
+            Some(path) => Some(first_line(path)?),
+            None => std::env::var("LASTWORD_BEARER").ok(),
+        };
+        Ok(token.map(|token| format!("Bearer {token}")))
+    }
+
+    fn trust(&self, mut client: Client) -> Result<Client, Wrong> {
+        let identity = match (&self.cert, &self.key) {
+            (Some(cert), Some(key)) => Some((certificates(cert)?, private_key(key)?)),
+            _ => None,
+        };
+        if self.insecure {
+            client = client.danger_accept_invalid_certs();
+        }
+        if let Some(name) = &self.server_name {
+            let name =
+                ServerName::try_from(name.clone()).map_err(|_| Wrong::ServerName(name.clone()))?;
+            client = client.tls_server_name(name);
+        }
+        if let Some(path) = &self.ca {
+            return Ok(client.tls(Arc::new(trusting(path, identity)?)));
+        }
+        Ok(match identity {
+            Some((chain, key)) => client.tls_client_certificate(chain, key),
+            None => client,
+        })
+    }
+}
+
+type Chain = Vec<CertificateDer<'static>>;
+
+/// Trusts the certificates of a file, and nobody else.
+fn trusting(
+    path: &Path,
+    identity: Option<(Chain, PrivateKeyDer<'static>)>,
+) -> Result<ClientConfig, Wrong> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(path)? {
+        roots.add(certificate).map_err(|why| Wrong::Certificate { path: path.to_owned(), why })?;
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let failed = |why| Wrong::Certificate { path: path.to_owned(), why };
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(failed)?
+        .with_root_certificates(roots);
+    match identity {
+        Some((chain, key)) => config.with_client_auth_cert(chain, key).map_err(failed),
+        None => Ok(config.with_no_client_auth()),
+    }
+}
+
+/// The certificates of a file, at least one.
+pub(super) fn certificates(path: &Path) -> Result<Chain, Wrong> {
+    let pem = |why: String| Wrong::Pem { path: path.to_owned(), what: "certificate", why };
+    let found: Chain = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect)
+        .map_err(|error| pem(error.to_string()))?;
+    if found.is_empty() { Err(pem("there is none in it".to_owned())) } else { Ok(found) }
+}
+
+/// The key of a file.
+pub(super) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, Wrong> {
+    PrivateKeyDer::from_pem_file(path).map_err(|error| Wrong::Pem {
+        path: path.to_owned(),
+        what: "key",
+        why: error.to_string(),
+    })
+}
+
+fn read(path: &Path) -> Result<String, Wrong> {
+    fs::read_to_string(path).map_err(|source| Wrong::File { path: path.to_owned(), source })
+}
+
+pub(super) fn first_line(path: &Path) -> Result<String, Wrong> {
+    Ok(read(path)?.lines().next().unwrap_or_default().to_owned())
+}
+
+/// A value that is not shown by whoever prints the request.
+fn secret(text: &str) -> Result<HeaderValue, Wrong> {
+    let mut value = HeaderValue::try_from(text).map_err(|_| Wrong::Secret)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn proxy(text: &str) -> Result<Proxy, InvalidProxy> {
+    Proxy::parse(text)
+}
+
+/// What is wrong with the arguments, or with the files that they name.
+#[derive(Debug)]
+pub(crate) enum Wrong {
+    File { path: PathBuf, source: io::Error },
+    Line { path: PathBuf, line: usize, why: String },
+    Pem { path: PathBuf, what: &'static str, why: String },
+    Certificate { path: PathBuf, why: rustls::Error },
+    ServerName(String),
+    NoPassword,
+    Secret,
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { path, source } => write!(f, "cannot read {}: {source}", path.display()),
+            Self::Line { path, line, why } => write!(f, "{}, line {line}: {why}", path.display()),
+            Self::Pem { path, what, why } => {
+                write!(f, "no {what} in {}: {why}\nExpected a file in PEM form, with -----BEGIN lines.", path.display())
+            }
+            Self::Certificate { path, why } => write!(f, "cannot use {}: {why}", path.display()),
+            Self::ServerName(name) => write!(f, "{name:?} is neither a name of a host nor an address (--server-name)"),
+            Self::NoPassword => f.write_str(
+                "--user needs a password\nPut it into a file (--password-file FILE), or into LASTWORD_PASSWORD.",
+            ),
+            Self::Secret => f.write_str("a password, token or cookie has characters that a header cannot hold"),
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Words of the command line as values: durations, sizes, headers, close codes.
+
+use std::time::Duration;
+
+use http::header::{HeaderName, HeaderValue};
+
+/// `NAME: VALUE`.
+pub(super) fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let (name, value) = text.split_once(':').ok_or("expected NAME: VALUE")?;
+    let name = name.trim().parse().map_err(|_| format!("{name:?} is not a header name"))?;
+    let value = value.trim().parse().map_err(|_| format!("{value:?} is not a header value"))?;
+    Ok((name, value))
+}
+
+/// `NAME=VALUE`, as a browser would send it.
+pub(super) fn cookie(text: &str) -> Result<String, String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    let wrong = |c: char| c.is_whitespace() || c.is_control() || matches!(c, ';' | ',');
+    if name.is_empty() || name.contains(wrong) || value.contains(wrong) {
+        return Err("a cookie has no spaces, commas and semicolons".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// A value of a header.
+pub(super) fn header_value(text: &str) -> Result<HeaderValue, String> {
+    text.parse().map_err(|_| format!("{text:?} is not a header value"))
+}
+
+/// Seconds, with a fraction if need be; `ms`, `s`, `m` and `h` may follow.
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
+    let wrong = "expected a number of seconds, such as 1.5, 200ms, 2m";
+    let (number, unit) = match text.find(|c: char| c.is_ascii_alphabetic()) {
+        Some(at) => text.split_at(at),
+        None => (text, "s"),
+    };
+    let scale = match unit {
+        "ms" => 1e-3,
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(wrong.to_owned()),
+    };
+    let number: f64 = number.trim().parse().map_err(|_| wrong)?;
+    Duration::try_from_secs_f64(number * scale).map_err(|error| error.to_string())
+}
+
+/// Seconds, or `off`.
+pub(super) fn seconds_or_off(text: &str) -> Result<Wait, String> {
+    if text == "off" { Ok(Wait::Off) } else { seconds(text).map(Wait::For) }
+}
+
+/// How long, if at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    Off,
+    For(Duration),
+}
+
+impl From<Wait> for Option<Duration> {
+    fn from(wait: Wait) -> Self {
+        match wait {
+            Wait::Off => None,
+            Wait::For(limit) => Some(limit),
+        }
+    }
+}
+
+/// Bytes; `K`, `M` and `G` multiply by 1024.
+pub(super) fn size(text: &str) -> Result<usize, String> {
+    let wrong = || "expected a number of bytes, such as 65536, 64K, 16M".to_owned();
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let shift = match text.get(digits.len()..).unwrap_or_default().to_ascii_lowercase().as_str() {
+        "" | "b" => 0,
+        "k" | "kb" | "kib" => 10,
+        "m" | "mb" | "mib" => 20,
+        "g" | "gb" | "gib" => 30,
+        _ => return Err(wrong()),
+    };
+    let number: usize = digits.trim().parse().map_err(|_| wrong())?;
+    number.checked_mul(1 << shift).ok_or_else(|| "that is more than this machine can count".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_seconds_unless_they_say_otherwise() {
+        for (text, millis) in
+            [("1", 1000), ("0.5", 500), ("200ms", 200), ("2m", 120_000), ("1h", 3_600_000)]
+        {
+            assert_eq!(seconds(text).unwrap(), Duration::from_millis(millis), "{text}");
+        }
+        for text in ["", "soon", "1d", "-1", "s", "1e400"] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_bytes_unless_they_say_otherwise() {
+        for (text, bytes) in
+            [("0", 0), ("64K", 65536), ("1M", 1 << 20), ("16mib", 16 << 20), ("5B", 5)]
+        {
+            assert_eq!(size(text).unwrap(), bytes, "{text}");
+        }
+        for text in ["", "K", "1T", "-1", "99999999999G"] {
+            assert!(size(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn cookies_cannot_smuggle_a_second_one() {
+        assert!(cookie("a=b").is_ok());
+        for text in ["a", "=b", "a=b; c=d", "a=b\r\nX: y", "a b=c"] {
+            assert!(cookie(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! One connection, from its opening to its end: what is said, what comes, and when it is enough.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lastword::{CloseCode, Ending, Message, SendError, Sender, WebSocket};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::commands::{self, Command};
+use super::said::Said;
+use super::stage::{Stage, handshake};
+use crate::print::escape;
+
+/// When it is enough.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules {
+    /// What follows the last word of ours.
+    pub(super) after: After,
+    /// So many messages are enough.
+    pub(super) expect: Option<u64>,
+    /// Whatever has come.
+    pub(super) deadline: Option<Instant>,
+}
+
+/// What follows the last word of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum After {
+    /// The end.
+    Close,
+    /// The end, once the peer has read all and was quiet for so long.
+    Quiet(Duration),
+    /// The peer's words, as long as it has any.
+    Listen,
+}
+
+/// Why a conversation was over.
+#[derive(Clone, Debug)]
+pub(super) enum Over {
+    /// We had enough.
+    Enough(Arc<Ending>),
+    /// The time was over.
+    Late(Arc<Ending>),
+    /// What we were to say made no sense.
+    Wrong(Arc<Ending>, String),
+    /// The connection ended.
+    Ended(Arc<Ending>),
+}
+
+impl Over {
+    pub(super) const fn ending(&self) -> &Arc<Ending> {
+        match self {
+            Self::Enough(ending)
+            | Self::Late(ending)
+            | Self::Wrong(ending, _)
+            | Self::Ended(ending) => ending,
+        }
+    }
+}
+
+/// A conversation, which may take more than one connection.
+pub(super) struct Conversation {
+    said: mpsc::Receiver<Said>,
+    rules: Rules,
+    /// How many messages came.
+    pub(super) came: u64,
+    /// What was taken and did not get into a connection any more.
+    left_over: Option<Message>,
+    silent: bool,
+    notes: (mpsc::Sender<String>, mpsc::Receiver<String>),
+}
+
+/// How many notes of commands may wait to be shown.
+const NOTES: usize = 16;
+
+impl Conversation {
+    pub(super) fn new(said: mpsc::Receiver<Said>, rules: Rules) -> Self {
+        let notes = mpsc::channel(NOTES);
+        Self { said, rules, came: 0, left_over: None, silent: false, notes }
+    }
+
+    /// Goes on over this connection until it ends, or it is enough.
+    pub(super) async fn over(&mut self, mut ws: WebSocket, stage: &mut dyn Stage) -> Over {
+        let sender = ws.sender();
+        let mut sending = self.left_over.take().map(|message| send(sender.clone(), message));
+        let mut reading = None;
+        let interrupted = tokio::signal::ctrl_c();
+        tokio::pin!(interrupted);
+        let quiet = tokio::time::sleep(Duration::ZERO);
+        tokio::pin!(quiet);
+        let deadline = self.rules.deadline;
+        loop {
+            if self.silent && sending.is_none() && reading.is_none() {
+                match self.rules.after {
+                    After::Close => return Over::Enough(ws.close(CloseCode::NORMAL, "").await),
+                    // The answer to a ping shows that the peer has read all that was sent; its own
+                    // answers may take a little longer.
+                    After::Quiet(_) => {
+                        reading = Some(Reading::Asked(Box::pin(ping(sender.clone()))))
+                    }
+                    After::Listen => {}
+                }
+            }
+            tokio::select! {
+                message = ws.recv() => match message {
+                    Ok(Some(message)) => {
+                        stage.message(&message);
+                        self.came += 1;
+                        if self.rules.expect.is_some_and(|enough| self.came >= enough) {
+                            return Over::Enough(ws.close(CloseCode::NORMAL, "").await);
+                        }
+                        if let (Some(Reading::Heard), After::Quiet(limit)) = (&reading, self.rules.after) {
+                            quiet.as_mut().reset(Instant::now() + limit);
+                        }
+                    }
+                    Ok(None) | Err(_) => {
+                        if let Some(sending) = sending {
+                            self.left_over = sending.await;
+                        }
+                        return Over::Ended(ws.ended().await);
+                    }
+                },
+                left_over = finished(&mut sending) => {
+                    sending = None;
+                    self.left_over = left_over;
+                    if self.left_over.is_some() {
+                        // The connection is closing; what still comes is shown.
+                        self.silent = true;
+                    }
+                }
+                said = self.said.recv(), if !self.silent && sending.is_none() => match said {
+                    Some(Said::Message(message)) => sending = Some(send(sender.clone(), message)),
+                    Some(Said::Command(Command::Close(code, reason))) => {
+                        return Over::Enough(ws.close(code, reason).await);
+                    }
+                    Some(Said::Command(command)) => match self.obey(command, &sender, stage) {
+                        Obeyed::Done => {}
+                        Obeyed::Send(message) => sending = Some(send(sender.clone(), message)),
+                    },
+                    Some(Said::Misspelt(why)) => stage.note(&why),
+                    Some(Said::Wrong(why)) => {
+                        return Over::Wrong(ws.close(CloseCode::GOING_AWAY, "").await, why);
+                    }
+                    None => self.silent = true,
+                },
+                Some(note) = self.notes.1.recv() => stage.note(&note),
+                () = read_by_peer(&mut reading) => {
+                    reading = Some(Reading::Heard);
+                    if let After::Quiet(limit) = self.rules.after {
+                        quiet.as_mut().reset(Instant::now() + limit);
+                    }
+                }
+                () = &mut quiet, if matches!(reading, Some(Reading::Heard)) && self.rules.expect.is_none() => {
+                    return Over::Enough(ws.close(CloseCode::NORMAL, "").await);
+                }
+                () = until(deadline) => return Over::Late(ws.close(CloseCode::NORMAL, "").await),
+                _ = &mut interrupted => return Over::Enough(ws.close(CloseCode::GOING_AWAY, "").await),
+            }
+        }
+    }
+
+    fn obey(&self, command: Command, sender: &Sender, stage: &mut dyn Stage) -> Obeyed {
+        match command {
+            Command::Say(text) => return Obeyed::Send(text.into()),
+            Command::Hex(bytes) => return Obeyed::Send(bytes.into()),
+            Command::Binary(path) => match std::fs::read(&path) {
+                Ok(bytes) => {
+                    stage.note(&format!("{} bytes of {}", bytes.len(), path.display()));
+                    return Obeyed::Send(bytes.into());
+                }
+                Err(error) => stage.note(&format!("cannot read {}: {error}", path.display())),
+            },
+            Command::Ping(data) => {
+                let (sender, notes) = (sender.clone(), self.notes.0.clone());
+                tokio::spawn(async move {
+                    let note = match sender.ping_with(&data).await {
+                        Ok(latency) => {
+                            format!("answered after {:.2} ms", latency.as_secs_f64() * 1e3)
+                        }
+                        Err(error) => escape(&error.to_string()).into_owned(),
+                    };
+                    let _ = notes.send(note).await;
+                });
+            }
+            Command::Pong(data) => {
+                if let Err(error) = sender.pong(&data) {
+                    stage.note(&error.to_string());
+                }
+            }
+            Command::Headers => stage.note(&handshake(sender.opening())),
+            Command::Stats => stage.note(&statistics(sender)),
+            Command::Help => stage.note(&commands::help()),
+            // Leads out of the conversation, and never comes here.
+            Command::Close(..) => {}
+        }
+        Obeyed::Done
+    }
+}
+
+enum Obeyed {
+    Done,
+    Send(Message),
+}
+
+/// What became of our last word.
+enum Reading {
+    /// A ping asks whether the peer has read it.
+    Asked(Pending<()>),
+    /// It has.
+    Heard,
+}
+
+type Pending<T> = std::pin::Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Sends a message, while others come; gives it back if the connection takes no more.
+fn send(sender: Sender, message: Message) -> Pending<Option<Message>> {
+    Box::pin(async move { sender.send(message).await.err().map(SendError::into_message) })
+}
+
+async fn ping(sender: Sender) {
+    // An end comes out of `recv`.
+    let _ = sender.ping().await;
+}
+
+async fn finished(sending: &mut Option<Pending<Option<Message>>>) -> Option<Message> {
+    match sending {
+        Some(sending) => sending.await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn read_by_peer(reading: &mut Option<Reading>) {
+    match reading {
+        Some(Reading::Asked(asked)) => asked.await,
+        _ => std::future::pending().await,
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn statistics(sender: &Sender) -> String {
+    let ledger = sender.ledger();
+    let sent = ledger.confirmed.plus(ledger.handed_over);
+    let latency = match sender.latency() {
+        Some(latency) => format!("{:.2} ms", latency.as_secs_f64() * 1e3),
+        None => "not measured yet".to_owned(),
+    };
+    let compression = match &sender.opening().deflate {
+        Some(_) => "permessage-deflate",
+        None => "none",
+    };
+    format!(
+        "sent      {} messages, {} bytes; {} certainly read by the peer\n\
+         waiting   {} messages, {} bytes\n\
+         received  {} messages, {} bytes\n\
+         latency   {latency}\n\
+         compression  {compression}",
+        sent.messages,
+        sent.bytes,
+        ledger.confirmed.messages,
+        ledger.unsent.messages,
+        ledger.unsent.bytes,
+        ledger.delivered.messages,
+        ledger.delivered.bytes,
+    )
+}

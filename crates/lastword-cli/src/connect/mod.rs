@@ -1,0 +1,216 @@
+//! `lastword connect`: a conversation from a terminal, from a pipe, or for a test tool.
+
+mod commands;
+mod conversation;
+mod input;
+mod said;
+mod stage;
+mod terminal;
+
+use std::io::{self, IsTerminal};
+
+use lastword::{Because, Reconnect, Resend, State, Stopped, WebSocket};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use self::conversation::{After, Conversation, Over, Rules};
+use self::said::Said;
+use self::stage::{Clock, InPipe, InReport, OnTerminal, Settings, Stage};
+use self::terminal::Terminal;
+use crate::args::{ConnectArgs, Talk, Target, Wrong};
+use crate::exit::Outcome;
+use crate::show::Show;
+use crate::{print, refused, report};
+
+pub(crate) fn run(args: ConnectArgs, talk: Talk) -> Outcome {
+    let target = match args.target.target() {
+        Ok(target) => target,
+        Err(wrong) => return misused(&wrong.to_string()),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    match runtime {
+        Ok(runtime) => {
+            let outcome = runtime.block_on(converse(args, target, talk));
+            // A thread may still wait for a line of input; nobody wants it any more.
+            runtime.shutdown_background();
+            outcome
+        }
+        Err(error) => {
+            eprintln!("cannot start: {error}");
+            Outcome::NoConnection
+        }
+    }
+}
+
+async fn converse(args: ConnectArgs, target: Target, talk: Talk) -> Outcome {
+    let rules = |after| Rules {
+        after,
+        expect: args.expect,
+        deadline: args.timeout.map(|limit| Instant::now() + limit),
+    };
+    let settings = Settings {
+        show: Show { pretty: args.pretty, hex: args.hex },
+        clock: if args.timestamps { Clock::Shown } else { Clock::Hidden },
+        talk,
+    };
+    let url = args.target.url.clone();
+    let people = args.report.is_none()
+        && args.send.is_empty()
+        && args.send_file.is_empty()
+        && args.expect.is_none()
+        && io::stdin().is_terminal()
+        && io::stdout().is_terminal();
+    // A server that cannot be reached is told before the terminal is taken.
+    let mut connections = match Connections::first(target, &args, talk).await {
+        Ok(connections) => connections,
+        Err(outcome) => return outcome,
+    };
+    let (mut conversation, mut stage): (Conversation, Box<dyn Stage>) = if people {
+        match Terminal::open(args.history.clone()) {
+            Ok((terminal, said)) => {
+                let stage = OnTerminal { terminal, url, settings };
+                (Conversation::new(said, rules(After::Close)), Box::new(stage))
+            }
+            Err(error) => {
+                eprintln!("cannot use the terminal: {error}");
+                return Outcome::Usage;
+            }
+        }
+    } else {
+        let said = match one_shot(&args) {
+            Ok(Some(said)) => said,
+            Ok(None) => input::read(args.framing(), args.content()),
+            Err(wrong) => return misused(&wrong.to_string()),
+        };
+        let after = if args.listen { After::Listen } else { After::Quiet(args.wait) };
+        let stage: Box<dyn Stage> = if args.report.is_some() {
+            Box::new(InReport { peer: None })
+        } else {
+            Box::new(InPipe { framing: args.framing(), settings })
+        };
+        (Conversation::new(said, rules(after)), stage)
+    };
+    let over = loop {
+        let Some(ws) = connections.next().await else { return connections.given_up() };
+        stage.opened(ws.opening());
+        let over = conversation.over(ws, &mut *stage).await;
+        stage.ended(over.ending());
+        match &over {
+            Over::Ended(_) if connections.come_again() => {}
+            _ => break over,
+        }
+    };
+    outcome(&over, &args, conversation.came)
+}
+
+fn outcome(over: &Over, args: &ConnectArgs, came: u64) -> Outcome {
+    if let Over::Wrong(_, why) = over {
+        return misused(why);
+    }
+    if let Some(expected) = args.expect.filter(|expected| came < *expected) {
+        let limit = args.timeout.filter(|_| matches!(over, Over::Late(_)));
+        let within =
+            limit.map(|limit| format!(" within {limit:?} (--timeout)")).unwrap_or_default();
+        eprintln!("expected {expected} messages, {came} came{within}");
+        return Outcome::TimedOut;
+    }
+    Outcome::from(&**over.ending())
+}
+
+fn misused(why: &str) -> Outcome {
+    eprintln!("error: {}", print::escape_lines(why));
+    Outcome::Usage
+}
+
+/// What the arguments say, if they say anything.
+fn one_shot(args: &ConnectArgs) -> Result<Option<mpsc::Receiver<Said>>, Wrong> {
+    if args.send.is_empty() && args.send_file.is_empty() {
+        return Ok(None);
+    }
+    let (sender, said) = mpsc::channel(args.send.len() + args.send_file.len());
+    for text in &args.send {
+        let _ = sender.try_send(Said::Message(text.as_str().into()));
+    }
+    for path in &args.send_file {
+        let bytes =
+            std::fs::read(path).map_err(|source| Wrong::File { path: path.clone(), source })?;
+        let _ = sender.try_send(Said::Message(bytes.into()));
+    }
+    Ok(Some(said))
+}
+
+/// The connections of a conversation: one, or one after the other.
+struct Connections {
+    first: Option<WebSocket>,
+    again: Option<Reconnect>,
+}
+
+impl Connections {
+    /// The first connection, or why there is none. Without `--reconnect` that is the end.
+    async fn first(target: Target, args: &ConnectArgs, talk: Talk) -> Result<Self, Outcome> {
+        if args.reconnect {
+            let again = target.reconnecting().resend(Resend::Unsent).on_state(tell(talk));
+            return Ok(Self { first: None, again: Some(again) });
+        }
+        match target.connect().await {
+            Ok(ws) => Ok(Self { first: Some(ws), again: None }),
+            Err(error) => {
+                if args.report.is_some() {
+                    report::event(&report::not_opened(None, &print::chain(&error)));
+                }
+                refused::tell(&args.target.url, &error);
+                Err(Outcome::NoConnection)
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Option<WebSocket> {
+        match &mut self.again {
+            Some(again) => again.next().await,
+            None => self.first.take(),
+        }
+    }
+
+    const fn come_again(&self) -> bool {
+        self.again.is_some()
+    }
+
+    /// How it ended when there is no next one.
+    fn given_up(&self) -> Outcome {
+        match self.again.as_ref().and_then(Reconnect::stopped) {
+            Some(Stopped::GaveUp { because: Because::Ended(ending), .. }) => {
+                Outcome::from(&**ending)
+            }
+            Some(Stopped::GaveUp { because: Because::Failed(error), .. }) => {
+                refused::advise(error);
+                Outcome::NoConnection
+            }
+            _ => Outcome::NoConnection,
+        }
+    }
+}
+
+/// A line for each state of coming back.
+fn tell(talk: Talk) -> impl FnMut(&State) + Send + 'static {
+    move |state| {
+        let line = match state {
+            State::Connecting { attempt } if *attempt > 1 => {
+                format!("connecting (attempt {attempt})")
+            }
+            State::Waiting { until, because } => {
+                let pause = until.saturating_duration_since(std::time::Instant::now());
+                let why = match because {
+                    Because::Failed(error) => format!("{}; ", print::chain(error)),
+                    // Told already.
+                    Because::Ended(_) => String::new(),
+                };
+                format!("{why}next attempt in {:.1} s", pause.as_secs_f64())
+            }
+            State::Stopped(stopped) => stopped.to_string(),
+            _ => return,
+        };
+        if talk != Talk::Quiet {
+            eprintln!("{}", print::escape(&line));
+        }
+    }
+}

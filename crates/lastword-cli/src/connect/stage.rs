@@ -1,0 +1,194 @@
+//! Where a conversation is seen: a terminal, a pipe, or a report for another program.
+
+use std::io::{self, IsTerminal, Write};
+
+use data_encoding::BASE64;
+use lastword::{Ending, First, Message, Opening};
+use serde_json::{Value, json};
+
+use super::terminal::Terminal;
+use crate::args::{Framing, Talk};
+use crate::print::{escape, head};
+use crate::report;
+use crate::show::Show;
+use crate::style::Style;
+
+/// Who shows what happens.
+pub(super) trait Stage {
+    /// A connection is there.
+    fn opened(&mut self, opening: &Opening);
+    /// A message came.
+    fn message(&mut self, message: &Message);
+    /// Something beside the matter.
+    fn note(&mut self, note: &str);
+    /// A connection ended; it is the last, or another will follow.
+    fn ended(&mut self, ending: &Ending);
+}
+
+/// What every stage has to know.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Settings {
+    pub(super) show: Show,
+    pub(super) clock: Clock,
+    pub(super) talk: Talk,
+}
+
+/// Whether times are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Clock {
+    Shown,
+    Hidden,
+}
+
+impl Settings {
+    fn stamp(&self) -> String {
+        match self.clock {
+            Clock::Shown => {
+                format!("{} ", Style::Dim.of(jiff::ZonedDateTime::now().strftime("%H:%M:%S%.3f")))
+            }
+            Clock::Hidden => String::new(),
+        }
+    }
+}
+
+/// The request and the answer, as they crossed the wire.
+pub(super) fn handshake(opening: &Opening) -> String {
+    let (request, response) = (opening.request(), opening.response());
+    let start = format!("GET {} HTTP/1.1", request.uri());
+    let answer = format!("HTTP/1.1 {}", response.status());
+    format!("{}\n{}", head(&start, request.headers(), '>'), head(&answer, response.headers(), '<'))
+}
+
+/// For a person, above a prompt.
+pub(super) struct OnTerminal {
+    pub(super) terminal: Terminal,
+    pub(super) url: String,
+    pub(super) settings: Settings,
+}
+
+impl Stage for OnTerminal {
+    fn opened(&mut self, opening: &Opening) {
+        if self.settings.talk == Talk::Verbose {
+            self.terminal.print(&Style::Dim.of(handshake(opening)).to_string());
+        }
+        if self.settings.talk != Talk::Quiet {
+            let url = escape(&self.url);
+            let said = format!(
+                "Connected to {url}. Each line is a message; /help has more, Ctrl-D closes."
+            );
+            self.terminal.print(&said);
+        }
+    }
+
+    fn message(&mut self, message: &Message) {
+        let shown = self.settings.show.message(message);
+        let line = format!("{}{} {shown}", self.settings.stamp(), Style::Incoming.of('<'));
+        self.terminal.print(&line);
+    }
+
+    fn note(&mut self, note: &str) {
+        self.terminal.print(&Style::Dim.of(note).to_string());
+    }
+
+    fn ended(&mut self, ending: &Ending) {
+        let sentence = escape(&ending.to_string()).into_owned();
+        let style = if ending.is_clean() { Style::Good } else { Style::Bad };
+        if ending.first != Some(First::Us) {
+            // The prompt, and perhaps half a line, still stand there.
+            eprintln!();
+        }
+        eprintln!("{}", style.of(sentence));
+    }
+}
+
+/// For the next program: messages on standard output, all else on standard error.
+pub(super) struct InPipe {
+    pub(super) framing: Framing,
+    pub(super) settings: Settings,
+}
+
+impl Stage for InPipe {
+    fn opened(&mut self, opening: &Opening) {
+        if self.settings.talk == Talk::Verbose {
+            eprintln!("{}", handshake(opening));
+        }
+    }
+
+    fn message(&mut self, message: &Message) {
+        let mut out = io::stdout().lock();
+        let stamp = self.settings.stamp();
+        let written = match (self.framing, message) {
+            (Framing::Json, message) => writeln!(out, "{}", object(message, self.settings.clock)),
+            // Standard output may be a terminal all the same.
+            (_, message) if io::stdout().is_terminal() => {
+                writeln!(out, "{stamp}{}", self.settings.show.message(message))
+            }
+            (Framing::Lines, Message::Text(_)) if self.settings.show.pretty => {
+                writeln!(out, "{stamp}{}", self.settings.show.message(message))
+            }
+            (Framing::Lines, Message::Binary(_)) if self.settings.show.hex => {
+                writeln!(out, "{stamp}{}", self.settings.show.message(message))
+            }
+            (Framing::Lines, Message::Text(text)) => write!(out, "{stamp}")
+                .and_then(|()| out.write_all(text.as_bytes()))
+                .and_then(|()| out.write_all(b"\n")),
+            (Framing::Null, message) => {
+                out.write_all(message.payload()).and_then(|()| out.write_all(b"\0"))
+            }
+            (Framing::Lines | Framing::Whole, message) => out.write_all(message.payload()),
+        };
+        // A closed pipe is no failure: whoever reads has read enough.
+        if written.and_then(|()| out.flush()).is_err() {
+            std::process::exit(0);
+        }
+    }
+
+    fn note(&mut self, note: &str) {
+        if self.settings.talk != Talk::Quiet {
+            eprintln!("{note}");
+        }
+    }
+
+    fn ended(&mut self, ending: &Ending) {
+        if !ending.is_clean() || self.settings.talk == Talk::Verbose {
+            eprintln!("{}", escape(&ending.to_string()));
+        }
+    }
+}
+
+/// A message as an object, in the form in which it can be sent again.
+fn object(message: &Message, clock: Clock) -> Value {
+    let mut object = match message {
+        Message::Text(text) => json!({ "text": text.as_str() }),
+        Message::Binary(bytes) => json!({ "binary": BASE64.encode(bytes) }),
+    };
+    if clock == Clock::Shown {
+        object["at"] = jiff::Timestamp::now().to_string().into();
+    }
+    object
+}
+
+/// For test tools: events as JSON.
+pub(super) struct InReport {
+    pub(super) peer: Option<u16>,
+}
+
+impl Stage for InReport {
+    fn opened(&mut self, opening: &Opening) {
+        self.peer = opening.peer_addr.map(|peer| peer.port());
+        let compression = opening.deflate.is_some();
+        report::event(&json!({ "ev": "open", "peer": self.peer, "compression": compression }));
+    }
+
+    fn message(&mut self, message: &Message) {
+        report::event(&report::message(self.peer, message));
+    }
+
+    fn note(&mut self, note: &str) {
+        report::event(&json!({ "ev": "note", "text": note }));
+    }
+
+    fn ended(&mut self, ending: &Ending) {
+        report::event(&report::ended(self.peer, ending));
+    }
+}

@@ -1,0 +1,48 @@
+//! `completions` and `man`: what a package puts beside the program, made of the same definition.
+
+use std::io::{self, Write};
+
+use clap::CommandFactory;
+
+use crate::args::{Args, CompletionsArgs, ManArgs};
+use crate::exit::Outcome;
+
+/// The script, on standard output.
+pub(crate) fn completions(args: &CompletionsArgs) -> Outcome {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Args::command(), "lastword", &mut script);
+    print(&script)
+}
+
+/// The page, on standard output, in the language of `man`.
+pub(crate) fn man(args: &ManArgs) -> Outcome {
+    let mut command = Args::command();
+    command.build();
+    let found = match &args.subcommand {
+        None => Some(command),
+        Some(name) => command.find_subcommand(name).map(|found| {
+            let title = format!("lastword-{name}");
+            found.clone().display_name(title)
+        }),
+    };
+    let Some(found) = found else {
+        let name = args.subcommand.as_deref().unwrap_or_default();
+        eprintln!("error: there is no subcommand {:?}", crate::print::escape(name));
+        eprintln!("Try lastword --help, which lists them.");
+        return Outcome::Usage;
+    };
+    let mut page = Vec::new();
+    match clap_mangen::Man::new(found).render(&mut page) {
+        Ok(()) => print(&page),
+        Err(error) => {
+            eprintln!("cannot write the page: {error}");
+            Outcome::Usage
+        }
+    }
+}
+
+/// A reader that went away has read enough.
+fn print(text: &[u8]) -> Outcome {
+    let _ = io::stdout().lock().write_all(text);
+    Outcome::Closed
+}
