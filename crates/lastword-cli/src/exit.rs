@@ -38,8 +38,7 @@ impl From<&Ending> for Outcome {
 }
 
 /// What `--help` and the manual page say of them.
-pub(crate) const TABLE: &str = "\
-
+pub(crate) const TABLE: &str = "
 
 Exit codes:
   0  closed properly (1000, 1001, or without a code)
