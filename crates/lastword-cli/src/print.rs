@@ -51,8 +51,8 @@ pub(crate) fn chain(error: &dyn Error) -> String {
 pub(crate) fn log_to_stderr(verbose: u8) {
     let level = match verbose {
         0 => "error",
-        1 => "info",
-        2 => "debug,lastword::frame=trace",
+        1 => "lastword=info",
+        2 => "lastword=debug,lastword::frame=trace",
         _ => "trace",
     };
     let filter = EnvFilter::try_from_env("LASTWORD_LOG").unwrap_or_else(|_| EnvFilter::new(level));

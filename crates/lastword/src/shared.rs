@@ -76,6 +76,8 @@ pub(crate) struct Inner {
     armed: Option<Instant>,
     /// How many answers to pings were told of.
     answers: u64,
+    /// Whether each frame is logged.
+    recorded: bool,
 }
 
 /// What the transport wakes: whoever receives, and the pump.
@@ -173,7 +175,11 @@ impl Shared {
             // What the handles give is whole messages, and so they are made by the core.
             Arc::make_mut(&mut config).delivery = Delivery::Whole;
         }
-        let connection = Connection::new(&agreement, config, lastword_kit::fresh(), now());
+        let mut connection = Connection::new(&agreement, config, lastword_kit::fresh(), now());
+        let recorded = tracing::enabled!(target: FRAMES, tracing::Level::TRACE);
+        if recorded {
+            connection.record(RECORDED);
+        }
         let wakes = Arc::new(Wakes::default());
         let waker = Waker::from(Arc::clone(&wakes));
         let buffers = transport.buffers();
@@ -199,6 +205,7 @@ impl Shared {
                 batches: 0,
                 armed: None,
                 answers: 0,
+                recorded,
             }),
             wakes,
             changed: Notify::new(),
@@ -435,8 +442,8 @@ impl Shared {
     /// Tells those who wait what has changed, and lets go of a transport that is over.
     #[inline]
     fn tell(&self, inner: &mut Inner) {
-        let Inner { connection, outbox, crowded, answers, .. } = &*inner;
-        let news = *crowded || outbox.is_some() || connection.answers() != *answers;
+        let Inner { connection, outbox, crowded, answers, recorded, .. } = &*inner;
+        let news = *crowded || *recorded || outbox.is_some() || connection.answers() != *answers;
         if news || connection.ending().is_some() {
             self.tell_news(inner);
         }
@@ -444,6 +451,9 @@ impl Shared {
 
     #[inline(never)]
     fn tell_news(&self, inner: &mut Inner) {
+        while let Some(entry) = inner.connection.take_record() {
+            tracing::trace!(target: FRAMES, parent: self.span.as_deref().and_then(tracing::Span::id), "{entry}");
+        }
         if inner.outbox.is_some() {
             inner.refill();
         }
@@ -491,6 +501,12 @@ impl Shared {
         );
     }
 }
+
+/// Under which name frames are logged, at the level of traces.
+const FRAMES: &str = "lastword::frame";
+
+/// How many frames of one turn are logged; of more, the last.
+const RECORDED: usize = 1024;
 
 /// What a turn of the pump came to.
 pub(crate) enum Turn {

@@ -92,3 +92,38 @@ async fn a_handler_that_passes_on_how_its_connection_ended_has_not_failed() {
         assert_eq!(log.contains("handler failed"), fails, "{log}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn each_frame_is_traced_if_that_is_asked_for_and_with_it_states_and_timers() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter("lastword::frame=trace")
+        .with_writer(log.clone())
+        .with_ansi(false)
+        .without_time()
+        .finish();
+    let _logging = tracing::subscriber::set_default(subscriber);
+    let (near, far) = duplex(1000);
+    let client = Client::new("ws://in.memory/").connect_over(near);
+    let (client, server) = tokio::join!(client, Server::new().accept(far));
+    let (client, mut server) = (client.unwrap(), server.unwrap());
+    client.send_confirmed("hello").await.unwrap();
+    client.close(CloseCode::NORMAL, "done").await;
+    assert_eq!(server.recv().await.unwrap(), Some("hello".into()));
+    server.ended().await;
+
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    for frame in [
+        r#"> Text "hello" [5 bytes]"#,
+        r#"< Text "hello" [5 bytes]"#,
+        "> Ping ",
+        "< Pong ",
+        r#"> Close 1000 "done""#,
+        r#"< Close 1000 "done""#,
+    ] {
+        assert!(
+            log.lines().any(|line| line.contains("TRACE") && line.contains(frame)),
+            "{frame}: {log}"
+        );
+    }
+}
