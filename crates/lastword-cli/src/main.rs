@@ -25,7 +25,7 @@ fn main() -> ExitCode {
     let talk = args.talk();
     match args.command {
         Command::Connect(args) => connect::run(*args, talk).into(),
-        Command::Serve(args) => serve::run(&args).into(),
+        Command::Serve(args) => serve::run(&args, talk).into(),
         Command::Explain(args) => explain::run(&args).into(),
         Command::Completions(args) => shell::completions(&args).into(),
         Command::Man(args) => shell::man(&args).into(),

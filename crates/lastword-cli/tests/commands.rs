@@ -1,62 +1,12 @@
 //! The command as a person and a pipe meet it: output, errors, exit codes, signals.
 
+mod support;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::process::Command;
 
-fn lastword(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lastword"));
-    command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
-/// Runs a command to its end, with `input` on its standard input.
-fn run(args: &[&str], input: &str) -> Output {
-    let mut child = lastword(args).spawn().unwrap();
-    // A command that fails at once reads nothing.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    child.wait_with_output().unwrap()
-}
-
-/// A server on a free port.
-struct Server {
-    child: Child,
-    lines: BufReader<ChildStdout>,
-    url: String,
-}
-
-impl Server {
-    fn start(args: &[&str]) -> Self {
-        let mut child = lastword(&[&["serve", "--port", "0"], args].concat()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap());
-        let mut first = String::new();
-        lines.read_line(&mut first).unwrap();
-        let start = first.find("127.0.0.1:").unwrap();
-        let address: String = first[start..]
-            .chars()
-            .take_while(|c| c.is_ascii_digit() || matches!(c, '.' | ':'))
-            .collect();
-        Self { child, lines, url: format!("ws://{address}") }
-    }
-
-    /// The next line that has `needle`.
-    fn line_with(&mut self, needle: &str) -> String {
-        loop {
-            let mut line = String::new();
-            assert!(self.lines.read_line(&mut line).unwrap() > 0, "no line with {needle:?}");
-            if line.contains(needle) {
-                return line;
-            }
-        }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use support::{Server, lastword, run};
 
 #[test]
 fn a_pipe_gets_its_answers_as_lines_and_ends_well() {

@@ -1,33 +1,189 @@
-//! What `serve` can be told.
+//! What `serve` can be told, and what it means.
 
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::Report;
+use lastword::rustls::ServerConfig;
+use lastword::{Config, Origins, Server, ServerTls, Subprotocols};
+
+use super::target::{Wrong, certificates, first_line, private_key};
+use super::values::{Wait, seconds, seconds_or_off, size};
+use super::{Content, Report};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ServeArgs {
-    /// Address to listen on.
-    #[arg(long, default_value = "127.0.0.1")]
+    /// Address to listen on; 0.0.0.0 and :: are all of this machine.
+    #[arg(long, default_value = "127.0.0.1", help_heading = WHERE)]
     pub(crate) host: IpAddr,
     /// Port to listen on; 0 takes any free one.
-    #[arg(short, long, default_value_t = 8765)]
+    #[arg(short, long, default_value_t = 8765, help_heading = WHERE)]
     pub(crate) port: u16,
     /// Threads that serve, each with the connections that it accepted; by default all cores share
     /// all connections.
-    #[arg(long)]
+    #[arg(long, value_name = "N", help_heading = WHERE)]
     pub(crate) threads: Option<NonZeroUsize>,
+    /// Speak TLS with a certificate that is made for the purpose, and that nobody trusts yet.
+    #[arg(long, help_heading = WHERE)]
+    pub(crate) tls: bool,
+    /// Speak TLS with this certificate (PEM, with its chain).
+    #[arg(long, value_name = "FILE", requires = "key", conflicts_with = "tls", help_heading = WHERE)]
+    cert: Option<PathBuf>,
+    /// The key (PEM) of the certificate.
+    #[arg(long, value_name = "FILE", requires = "cert", help_heading = WHERE)]
+    key: Option<PathBuf>,
+
+    /// Run this command in a shell for each connection: messages are lines of its standard input,
+    /// lines of its standard output are messages.
+    #[arg(short, long, value_name = "COMMAND", group = "handler", help_heading = WHAT)]
+    pub(crate) exec: Option<String>,
+    /// With --exec: pass bytes as they come, as binary messages, instead of lines.
+    #[arg(short, long, requires = "exec", help_heading = WHAT)]
+    binary: bool,
+    /// Send each message to everybody who is connected, the sender too.
+    #[arg(long, group = "handler", help_heading = WHAT)]
+    pub(crate) broadcast: bool,
+    /// The same among those who came to the same path.
+    #[arg(long, group = "handler", help_heading = WHAT)]
+    pub(crate) topics: bool,
+    /// Serve the files of this directory to browsers, beside the WebSocket.
+    #[arg(short, long, value_name = "DIRECTORY", help_heading = WHAT)]
+    pub(crate) dir: Option<PathBuf>,
+
+    /// Ask for this user; the password is in --password-file or LASTWORD_PASSWORD.
+    #[arg(short, long, value_name = "NAME", help_heading = WHOM)]
+    pub(crate) user: Option<String>,
+    /// Read the password from this file.
+    #[arg(long, value_name = "FILE", requires = "user", help_heading = WHOM)]
+    password_file: Option<PathBuf>,
+    /// Serve pages of this origin only, as in https://example.com; * stands for a part of a name,
+    /// "any" for all. By default any, and with --exec only the server's own.
+    #[arg(long = "origin", value_name = "ORIGIN", help_heading = WHOM)]
+    origins: Vec<String>,
+    /// Speak this subprotocol with those who offer it.
+    #[arg(short, long = "subprotocol", value_name = "NAME", help_heading = WHOM)]
+    subprotocols: Vec<String>,
+    /// Admit at most so many connections at once.
+    #[arg(long, value_name = "N", help_heading = WHOM)]
+    max_connections: Option<NonZeroUsize>,
+
     /// Neither offer nor accept compression.
-    #[arg(long)]
-    pub(crate) no_compression: bool,
+    #[arg(long, help_heading = LIMITS)]
+    no_compression: bool,
+    /// Refuse larger messages.
+    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = LIMITS)]
+    max_message_size: Option<usize>,
+    /// Send a ping after so long, or "off".
+    #[arg(long, value_name = "SECONDS", value_parser = seconds_or_off, help_heading = LIMITS)]
+    ping_interval: Option<Wait>,
+    /// Give a peer up when a ping is not answered for so long, or "off".
+    #[arg(long, value_name = "SECONDS", value_parser = seconds_or_off, help_heading = LIMITS)]
+    ping_timeout: Option<Wait>,
+    /// End connections over which no message came for so long.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = LIMITS)]
+    idle_timeout: Option<Duration>,
+
     /// Print events in this form on standard output.
     #[arg(long)]
     pub(crate) report: Option<Report>,
 }
 
+const WHERE: &str = "Where";
+const WHAT: &str = "What";
+const WHOM: &str = "Whom";
+const LIMITS: &str = "Limits";
+
+impl ServeArgs {
+    /// The server that was asked for, but for what it does.
+    pub(crate) fn server(&self, config: Config) -> Result<Server, Wrong> {
+        let mut server = Server::new().config(config);
+        if let Some(threads) = self.threads.filter(|threads| threads.get() > 1) {
+            server = server.threads(threads);
+        }
+        if !self.subprotocols.is_empty() {
+            server = server.subprotocols(Subprotocols::Optional(self.subprotocols.clone()));
+        }
+        if !self.origins.is_empty() && !self.serves_any_origin() {
+            server = server.origins(Origins::Only(self.origins.clone()));
+        }
+        if let Some(limit) = self.max_connections {
+            let mut limits = lastword::Limits::default();
+            limits.connections = Some(limit.get());
+            server = server.limits(limits);
+        }
+        if let Some(tls) = self.given_certificate()? {
+            server = server.tls(tls);
+        }
+        Ok(server)
+    }
+
+    pub(crate) fn config(&self) -> Config {
+        let mut config = Config::default();
+        if self.no_compression {
+            config.deflate = None;
+        }
+        if let Some(limit) = self.max_message_size {
+            config.max_message_size = limit;
+            config.max_frame_size = limit.max(config.max_frame_size);
+        }
+        if let Some(wait) = self.ping_interval {
+            config.ping_interval = wait.into();
+        }
+        if let Some(wait) = self.ping_timeout {
+            config.ping_timeout = wait.into();
+        }
+        config.idle_timeout = self.idle_timeout.or(config.idle_timeout);
+        config
+    }
+
+    /// Whether pages from elsewhere may not connect, unless they are named: they could run commands.
+    pub(crate) fn is_guarded(&self) -> bool {
+        self.exec.is_some() && self.origins.is_empty()
+    }
+
+    fn serves_any_origin(&self) -> bool {
+        self.origins.iter().any(|origin| origin == "any")
+    }
+
+    pub(crate) const fn content(&self) -> Content {
+        if self.binary { Content::Binary } else { Content::Text }
+    }
+
+    /// Whom to ask for, and what proves it.
+    pub(crate) fn credentials(&self) -> Result<Option<(String, String)>, Wrong> {
+        let Some(user) = &self.user else { return Ok(None) };
+        let password = match &self.password_file {
+            Some(path) => first_line(path)?,
+            None => std::env::var("LASTWORD_PASSWORD").map_err(|_| Wrong::NoPassword)?,
+        };
+        Ok(Some((user.clone(), password)))
+    }
+
+    pub(crate) const fn speaks_tls(&self) -> bool {
+        self.tls || self.cert.is_some()
+    }
+
+    fn given_certificate(&self) -> Result<Option<ServerTls>, Wrong> {
+        let (Some(cert), Some(key)) = (&self.cert, &self.key) else { return Ok(None) };
+        let provider = Arc::new(lastword::rustls::crypto::aws_lc_rs::default_provider());
+        let failed = |why| Wrong::Certificate { path: cert.clone(), why };
+        let (chain, key) = (certificates(cert)?, private_key(key)?);
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .and_then(|config| config.with_no_client_auth().with_single_cert(chain, key))
+            .map_err(failed)?;
+        Ok(Some(Arc::new(config).into()))
+    }
+}
+
 pub(super) const EXAMPLES: &str = "\
 Examples:
   lastword serve                         echo on ws://127.0.0.1:8765
+  lastword serve --exec 'tail -f log'    a process for each connection
+  lastword serve --topics --dir public   files, and a room for each path
+  lastword serve --tls --host 0.0.0.0    TLS, with a certificate for the purpose
   lastword serve --port 0 --report json  a free port, and one JSON object per event
 
-Ctrl-C closes all connections with 1001 and says how each of them ended.";
+Ctrl-C and SIGTERM close all connections with 1001 and say how each of them ended.";

@@ -311,6 +311,7 @@ pub(crate) enum Wrong {
     ServerName(String),
     NoPassword,
     Secret,
+    Making(String),
 }
 
 impl fmt::Display for Wrong {
@@ -326,6 +327,7 @@ impl fmt::Display for Wrong {
             Self::NoPassword => f.write_str(
                 "--user needs a password\nPut it into a file (--password-file FILE), or into LASTWORD_PASSWORD.",
             ),
+            Self::Making(why) => write!(f, "cannot make a certificate: {why}"),
             Self::Secret => f.write_str("a password, token or cookie has characters that a header cannot hold"),
         }
     }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::terminal::Terminal;
 use crate::args::{Framing, Talk};
+use crate::exit::Outcome;
 use crate::print::{escape, head};
 use crate::report;
 use crate::show::Show;
@@ -150,7 +151,8 @@ impl Stage for InPipe {
     }
 
     fn ended(&mut self, ending: &Ending) {
-        if !ending.is_clean() || self.settings.talk == Talk::Verbose {
+        let as_usual = Outcome::from(ending) == Outcome::Closed;
+        if !as_usual || self.settings.talk == Talk::Verbose {
             eprintln!("{}", escape(&ending.to_string()));
         }
     }

@@ -1,0 +1,228 @@
+//! `lastword serve`: a server that says how each connection ended. What it does with messages is in
+//! `echo`, `exec` and `rooms`; what it shows a browser in `pages`.
+
+mod certificate;
+mod echo;
+mod exec;
+mod guard;
+mod pages;
+mod rooms;
+
+use std::fmt::Write;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use lastword::{HandlerError, Outcome as StreamOutcome, Server, WebSocket};
+use serde_json::json;
+
+use self::exec::Exec;
+use self::pages::Pages;
+use self::rooms::Rooms;
+use crate::args::{ServeArgs, Talk, Wrong};
+use crate::exit::Outcome;
+use crate::{print, report};
+
+pub(crate) fn run(args: &ServeArgs, talk: Talk) -> Outcome {
+    let server = match server(args) {
+        Ok(server) => server,
+        Err(wrong) => {
+            eprintln!("error: {}", print::escape_lines(&wrong.to_string()));
+            return Outcome::Usage;
+        }
+    };
+    // A thread that is asked for has a runtime and a listener of its own: this one only waits then,
+    // or is the one. Otherwise the connections are shared by all cores.
+    let mut runtime = match args.threads {
+        Some(_) => tokio::runtime::Builder::new_current_thread(),
+        None => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let served = runtime
+        .enable_all()
+        .build()
+        .and_then(|runtime| runtime.block_on(serve(args, server, talk)));
+    match served {
+        Ok(()) => Outcome::Closed,
+        Err(error) => {
+            let address = SocketAddr::new(args.host, args.port);
+            eprintln!("cannot listen on {address}: {error}");
+            eprintln!("{}", advice(&error));
+            Outcome::NoConnection
+        }
+    }
+}
+
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "Another program listens there: try another port, or --port 0 for any free one."
+        }
+        io::ErrorKind::PermissionDenied => {
+            "Ports below 1024 are for the administrator: try another port."
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            "This machine has no such address: try --host 127.0.0.1, or 0.0.0.0 for all."
+        }
+        _ => "Try another address (--host) or port (--port).",
+    }
+}
+
+/// The server, but for where it listens.
+fn server(args: &ServeArgs) -> Result<Server, Wrong> {
+    let mut server = args.server(args.config())?;
+    if args.tls {
+        server = server.tls(certificate::made_here(args.host)?);
+    }
+    let credentials = args.credentials()?.map(Arc::new);
+    if let Some(expected) = credentials.clone() {
+        server = server.basic_auth("lastword", move |given| {
+            let right = given.are(&expected.0, &expected.1);
+            async move { right }
+        });
+    }
+    let pages = Arc::new(Pages::new(args.dir.as_deref(), credentials)?);
+    let guarded = args.is_guarded();
+    Ok(server.on_request(move |incoming| {
+        let pages = Arc::clone(&pages);
+        async move {
+            match guard::refuses(&incoming) {
+                Some(refusal) if guarded => refusal,
+                _ => pages.answer(incoming).await,
+            }
+        }
+    }))
+}
+
+async fn serve(args: &ServeArgs, server: Server, talk: Talk) -> io::Result<()> {
+    let show = match (args.report, talk) {
+        (Some(_), _) => Show::Report,
+        (None, Talk::Quiet) => Show::Nothing,
+        (None, _) => Show::Lines,
+    };
+    let handler = Arc::new(Handler::of(args));
+    let bound =
+        server.observe(move |outcome| tell(show, outcome)).bind((args.host, args.port)).await?;
+    announce(show, &handler, args, bound.local_addr()?);
+    let handler = move |ws: WebSocket| {
+        let handler = Arc::clone(&handler);
+        async move { handler.handle(ws, show).await }
+    };
+    let report = bound.serve_until(handler, asked_to_stop()).await;
+    if show == Show::Lines && report.stuck > 0 {
+        println!("{} connections did not end in time", report.stuck);
+    }
+    Ok(())
+}
+
+/// What is printed of what happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Show {
+    Nothing,
+    Lines,
+    Report,
+}
+
+/// What is done with messages.
+enum Handler {
+    Echo,
+    Exec(Exec),
+    Rooms(Rooms),
+}
+
+impl Handler {
+    fn of(args: &ServeArgs) -> Self {
+        match &args.exec {
+            Some(command) => {
+                Self::Exec(Exec::new(command, args.content(), args.config().max_message_size))
+            }
+            None if args.broadcast => Self::Rooms(Rooms::one_for_all()),
+            None if args.topics => Self::Rooms(Rooms::one_for_each_path()),
+            None => Self::Echo,
+        }
+    }
+
+    /// What it does, for people.
+    const fn verb(&self) -> &'static str {
+        match self {
+            Self::Echo => "Echoing",
+            Self::Exec(_) => "Running a process for each connection",
+            Self::Rooms(Rooms::One(_)) => "Telling everybody what anybody says",
+            Self::Rooms(Rooms::Paths(_)) => "Telling everybody on a path what anybody says there",
+        }
+    }
+
+    async fn handle(&self, ws: WebSocket, show: Show) -> Result<(), HandlerError> {
+        if show == Show::Report {
+            let opening = ws.opening();
+            let peer = opening.peer_addr.map(|peer| peer.port());
+            let compression = opening.deflate.is_some();
+            report::event(&json!({ "ev": "open", "peer": peer, "compression": compression }));
+        }
+        match (self, show) {
+            (Self::Echo, Show::Report) => echo::echo_and_tell(ws).await,
+            (Self::Echo, _) => echo::echo(ws).await,
+            (Self::Exec(exec), _) => exec.run(ws).await,
+            (Self::Rooms(rooms), _) => rooms.talk(ws).await,
+        }
+    }
+}
+
+fn announce(show: Show, handler: &Handler, args: &ServeArgs, address: SocketAddr) {
+    match show {
+        Show::Nothing => return,
+        Show::Report => {
+            let port = address.port();
+            return report::event(
+                &json!({ "ev": "listening", "addr": address.to_string(), "port": port }),
+            );
+        }
+        Show::Lines => {}
+    }
+    let (ws, http) = if args.speaks_tls() { ("wss", "https") } else { ("ws", "http") };
+    println!("{} on {ws}://{address} (Ctrl-C to stop)", handler.verb());
+    let insecure = if args.tls { " --insecure" } else { "" };
+    let user = args.user.as_ref().map(|user| format!(" --user {}", print::escape(user)));
+    println!("Try: lastword connect {ws}://{address}{insecure}{}", user.unwrap_or_default());
+    println!("or a browser: {http}://{address}/");
+}
+
+/// One line for each connection that ended; nothing for a health check that only knocked, and nothing
+/// for a page that was looked at.
+fn tell(show: Show, outcome: StreamOutcome) {
+    let peer = outcome.peer;
+    match (show, outcome.result) {
+        (Show::Nothing, _) => {}
+        (Show::Report, Ok(ending)) => report::event(&report::ended(Some(peer.port()), &ending)),
+        (Show::Report, Err(error)) => {
+            report::event(&report::not_opened(Some(peer.port()), &print::chain(&error)));
+        }
+        (Show::Lines, Ok(ending)) => {
+            // One piece of text: what is printed in pieces is looked through piece by piece.
+            let mut line = String::with_capacity(USUAL_LINE);
+            let _ = write!(line, "{peer}  {ending}");
+            println!("{}", print::escape(&line));
+        }
+        (Show::Lines, Err(lastword::AcceptError::Eof { bytes: 0 })) => {}
+        (Show::Lines, Err(lastword::AcceptError::Refused(refusal)))
+            if refusal.status().is_success() => {}
+        (Show::Lines, Err(error)) => println!("{peer}  no connection: {}", print::chain(&error)),
+    }
+}
+
+/// Room for what is printed of most connections.
+const USUAL_LINE: usize = 128;
+
+/// Ready at Ctrl-C, and at SIGTERM where there is one.
+async fn asked_to_stop() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = terminate.recv() => return,
+                _ = tokio::signal::ctrl_c() => return,
+            }
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}

@@ -1,0 +1,278 @@
+//! What `serve` does with messages, processes, files and browsers.
+
+mod support;
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout};
+
+use support::{Server, lastword, run};
+
+/// A directory of this test, empty at first.
+fn directory(name: &str) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = fs::remove_dir_all(&path);
+    fs::create_dir_all(&path).unwrap();
+    path
+}
+
+/// One exchange over HTTP.
+fn get(url: &str, target: &str, headers: &str) -> String {
+    let address = url.strip_prefix("ws://").unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET {target} HTTP/1.1\r\nHost: {address}\r\n{headers}\r\n").unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+fn said(output: &std::process::Output) -> (String, String, Option<i32>) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (text(&output.stdout), text(&output.stderr), output.status.code())
+}
+
+/// A client that stays, and prints what it hears.
+struct Listener {
+    child: Child,
+    lines: BufReader<ChildStdout>,
+}
+
+impl Listener {
+    fn start(url: &str) -> Self {
+        let mut child = lastword(&["connect", url, "--listen", "--json"]).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap());
+        Self { child, lines }
+    }
+
+    fn say(&mut self, text: &str) {
+        let input = self.child.stdin.as_mut().unwrap();
+        writeln!(input, "{}", serde_json::json!({ "text": text })).unwrap();
+    }
+
+    fn hears(&mut self) -> String {
+        let mut line = String::new();
+        self.lines.read_line(&mut line).unwrap();
+        let object: serde_json::Value = serde_json::from_str(&line).unwrap();
+        object["text"].as_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn lines_go_through_a_process_and_come_back() {
+    let mut lines = Server::start(&["--exec", "while read -r line; do echo \"<$line>\"; done"]);
+    let output = run(&["connect", &lines.url, "-n", "2"], "a\nb c\n");
+    assert_eq!(said(&output), ("<a>\n<b c>\n".into(), String::new(), Some(0)));
+    lines.line_with("closed by the peer: 1000");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_process_that_is_through_closes_with_its_status() {
+    let mut well = Server::start(&["--exec", "echo done"]);
+    let output = run(&["connect", &well.url, "--listen"], "");
+    assert_eq!(said(&output), ("done\n".into(), String::new(), Some(0)));
+    well.line_with("closed by us: 1000");
+    let badly = Server::start(&["--exec", "exit 7"]);
+    let (_, error, code) = said(&run(&["connect", &badly.url, "--listen"], ""));
+    assert!(error.contains("1011") && error.contains("exit status: 7"), "{error}");
+    assert_eq!(code, Some(3));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_process_knows_who_has_come_and_what_for() {
+    let command = "echo \"$PATH_INFO|$QUERY_STRING|$HTTP_X_KEY|$HTTP_PROXY|$REMOTE_ADDR\"";
+    let server = Server::start(&["--exec", command]);
+    let url = format!("{}/a/b?c=d", server.url);
+    let args = ["connect", &url, "-H", "X-Key: 1", "-H", "Proxy: evil", "--listen"];
+    let mut client = lastword(&args);
+    client.env_remove("HTTP_PROXY");
+    let output = client.output().unwrap();
+    assert_eq!(said(&output).0, "/a/b|c=d|1||127.0.0.1\n");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_process_that_does_not_stop_is_stopped_when_its_connection_ends() {
+    let mark = directory("stopped").join("pid");
+    let command =
+        format!("trap '' TERM; echo $$ > {}; echo up; while :; do sleep 0.1; done", mark.display());
+    let mut server = Server::start(&["--exec", &command]);
+    let output = run(&["connect", &server.url, "-n", "1", "--close-timeout", "10"], "");
+    assert_eq!(said(&output).0, "up\n");
+    server.line_with("closed by the peer");
+    let pid = fs::read_to_string(&mark).unwrap();
+    // The line is printed when the connection has ended; the process goes after its time of grace.
+    let gone = std::process::Command::new("sh")
+        .args([
+            "-c",
+            "for i in $(seq 200); do kill -0 $0 2>/dev/null || exit 0; sleep 0.05; done; exit 1",
+            pid.trim(),
+        ])
+        .status();
+    assert!(gone.unwrap().success(), "process {pid} lives on");
+}
+
+#[cfg(unix)]
+#[test]
+fn output_that_is_no_text_is_binary_and_lines_have_a_limit() {
+    let server = Server::start(&["--exec", "printf '\\377\\n'; echo text"]);
+    let output = run(&["connect", &server.url, "--listen", "--json"], "");
+    assert_eq!(said(&output).0, "{\"binary\":\"/w==\"}\n{\"text\":\"text\"}\n");
+    let server = Server::start(&[
+        "--exec",
+        "head -c 2000 /dev/zero | tr '\\0' x; echo",
+        "--max-message-size",
+        "1000",
+    ]);
+    let (out, error, _) = said(&run(&["connect", &server.url, "--listen"], ""));
+    assert!(out.is_empty() && error.contains("a line that is too long"), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn bytes_pass_as_they_are_if_that_is_asked_for() {
+    let server = Server::start(&["--exec", "cat", "--binary"]);
+    let mut client =
+        lastword(&["connect", &server.url, "-b", "--framing", "whole", "-n", "1"]).spawn().unwrap();
+    client.stdin.take().unwrap().write_all(b"\xff\n\0a").unwrap();
+    assert_eq!(client.wait_with_output().unwrap().stdout, b"\xff\n\0a");
+}
+
+#[cfg(unix)]
+#[test]
+fn pages_from_elsewhere_run_no_commands() {
+    let server = Server::start(&["--exec", "cat"]);
+    let from =
+        |origin: &str| run(&["connect", &server.url, "--origin", origin, "-m", "x", "-n", "1"], "");
+    let (_, error, code) = said(&from("https://evil.example"));
+    assert!(error.contains("403") && error.contains("--origin names"), "{error}");
+    assert_eq!(code, Some(1));
+    let own = server.url.replace("ws://", "http://");
+    assert_eq!(said(&from(&own)).0, "x\n");
+    let open = Server::start(&["--exec", "cat", "--origin", "any"]);
+    let output =
+        run(&["connect", &open.url, "--origin", "https://evil.example", "-m", "x", "-n", "1"], "");
+    assert_eq!(said(&output).0, "x\n");
+}
+
+#[test]
+fn everybody_hears_everybody() {
+    let server = Server::start(&["--broadcast"]);
+    let (mut ada, mut bob) = (Listener::start(&server.url), Listener::start(&server.url));
+    ada.say("am I in?");
+    assert_eq!(ada.hears(), "am I in?");
+    bob.say("hello");
+    // Whether he was there in time for her first words depends on who was quicker.
+    let first = bob.hears();
+    assert!(first == "hello" || (first == "am I in?" && bob.hears() == "hello"), "{first}");
+    assert_eq!(ada.hears(), "hello");
+}
+
+#[test]
+fn who_came_to_another_path_hears_something_else() {
+    let server = Server::start(&["--topics"]);
+    let at = |path: &str| Listener::start(&format!("{}{path}", server.url));
+    let (mut a, mut b, mut also_a) = (at("/a"), at("/b"), at("/a"));
+    also_a.say("first");
+    assert_eq!(also_a.hears(), "first");
+    a.say("in a");
+    b.say("in b");
+    assert_eq!(b.hears(), "in b");
+    assert_eq!(also_a.hears(), "in a");
+}
+
+#[test]
+fn a_browser_gets_a_page_and_what_is_not_there_is_404() {
+    let server = Server::start(&[]);
+    let page = get(&server.url, "/", "");
+    assert!(page.starts_with("HTTP/1.1 200"), "{page}");
+    assert!(page.contains("text/html") && page.contains("new WebSocket(url.value)"), "{page}");
+    assert!(get(&server.url, "/x", "").starts_with("HTTP/1.1 404"));
+}
+
+#[test]
+fn files_of_a_directory_are_served_and_none_outside_of_it() {
+    let root = directory("files");
+    fs::create_dir(root.join("public")).unwrap();
+    fs::create_dir(root.join("public/sub")).unwrap();
+    fs::write(root.join("secret"), "secret").unwrap();
+    fs::write(root.join("public/index.html"), "<p>front").unwrap();
+    fs::write(root.join("public/a b.js"), "let a").unwrap();
+    fs::write(root.join("public/.env"), "hidden").unwrap();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("../secret", root.join("public/link")).unwrap();
+    let server = Server::start(&["--dir", root.join("public").to_str().unwrap()]);
+    let front = get(&server.url, "/", "");
+    assert!(front.starts_with("HTTP/1.1 200") && front.ends_with("<p>front"), "{front}");
+    let script = get(&server.url, "/a%20b.js", "");
+    assert!(script.contains("text/javascript") && script.ends_with("let a"), "{script}");
+    for target in ["/../secret", "/%2e%2e/secret", "/link", "/.env", "/nothing", "/sub/"] {
+        assert!(get(&server.url, target, "").starts_with("HTTP/1.1 404"), "{target}");
+    }
+    assert!(get(&server.url, "/sub", "").to_lowercase().contains("location: /sub/"));
+    // The WebSocket is there all the same.
+    let output = run(&["connect", &server.url, "-m", "hi", "-n", "1"], "");
+    assert_eq!(said(&output).0, "hi\n");
+}
+
+#[test]
+fn a_password_is_asked_of_sockets_and_pages_alike() {
+    let path = directory("password").join("password");
+    fs::write(&path, "open sesame\n").unwrap();
+    let file = path.to_str().unwrap();
+    let server = Server::start(&["--user", "ali", "--password-file", file]);
+    let (_, error, code) = said(&run(&["connect", &server.url, "-m", "x"], ""));
+    assert!(error.contains("401") && error.contains("--user NAME"), "{error}");
+    assert_eq!(code, Some(1));
+    assert!(get(&server.url, "/", "").starts_with("HTTP/1.1 401"));
+    let args = ["connect", &server.url, "-u", "ali", "--password-file", file, "-m", "x", "-n", "1"];
+    assert_eq!(said(&run(&args, "")).0, "x\n");
+    let mut from_environment =
+        lastword(&["connect", &server.url, "-u", "ali", "-m", "y", "-n", "1"]);
+    let output = from_environment.env("LASTWORD_PASSWORD", "open sesame").output().unwrap();
+    assert_eq!(said(&output).0, "y\n");
+    let (_, error, code) = said(&run(&["connect", &server.url, "-u", "ali"], ""));
+    assert!(error.contains("--password-file FILE"), "{error}");
+    assert_eq!(code, Some(2));
+}
+
+#[test]
+fn tls_for_the_purpose_is_trusted_by_those_only_who_say_so() {
+    let server = Server::start(&["--tls"]);
+    assert!(server.url.starts_with("wss://"));
+    let (_, error, code) = said(&run(&["connect", &server.url, "-m", "x"], ""));
+    assert!(error.contains("--ca FILE"), "{error}");
+    assert_eq!(code, Some(1));
+    let output = run(&["connect", &server.url, "--insecure", "-m", "x", "-n", "1"], "");
+    assert_eq!(said(&output).0, "x\n");
+}
+
+#[test]
+fn a_certificate_from_files_is_trusted_by_its_own_file() {
+    let root = directory("certificate");
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (cert, key) = (root.join("cert.pem"), root.join("key.pem"));
+    fs::write(&cert, made.cert.pem()).unwrap();
+    fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let (cert, key) = (cert.to_str().unwrap(), key.to_str().unwrap());
+    let server = Server::start(&["--cert", cert, "--key", key]);
+    let args =
+        ["connect", &server.url, "--ca", cert, "--server-name", "localhost", "-m", "x", "-n", "1"];
+    assert_eq!(said(&run(&args, "")).0, "x\n");
+    let (_, error, _) = said(&run(&["connect", &server.url, "--ca", cert], ""));
+    assert!(error.contains("--server-name"), "{error}");
+    let (_, error, code) = said(&run(&["serve", "--cert", key, "--key", cert, "--port", "0"], ""));
+    assert!(error.contains("no certificate in") && error.contains("PEM"), "{error}");
+    assert_eq!(code, Some(2));
+}

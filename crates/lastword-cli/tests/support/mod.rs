@@ -1,0 +1,61 @@
+//! The command, run as a person or a script would.
+
+#![allow(dead_code, reason = "each test takes what it needs")]
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+
+pub(crate) fn lastword(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lastword"));
+    command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Runs a command to its end, with `input` on its standard input.
+pub(crate) fn run(args: &[&str], input: &str) -> Output {
+    let mut child = lastword(args).spawn().unwrap();
+    // A command that fails at once reads nothing.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+/// A server on a free port.
+pub(crate) struct Server {
+    pub(crate) child: Child,
+    lines: BufReader<ChildStdout>,
+    pub(crate) url: String,
+}
+
+impl Server {
+    pub(crate) fn start(args: &[&str]) -> Self {
+        let mut child = lastword(&[&["serve", "--port", "0"], args].concat()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap());
+        let mut first = String::new();
+        lines.read_line(&mut first).unwrap();
+        let start = first.find("127.0.0.1:").unwrap();
+        let address: String = first[start..]
+            .chars()
+            .take_while(|c| c.is_ascii_digit() || matches!(c, '.' | ':'))
+            .collect();
+        let scheme = if first.contains("wss://") { "wss" } else { "ws" };
+        Self { child, lines, url: format!("{scheme}://{address}") }
+    }
+
+    /// The next line that has `needle`.
+    pub(crate) fn line_with(&mut self, needle: &str) -> String {
+        loop {
+            let mut line = String::new();
+            assert!(self.lines.read_line(&mut line).unwrap() > 0, "no line with {needle:?}");
+            if line.contains(needle) {
+                return line;
+            }
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
