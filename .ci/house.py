@@ -38,7 +38,7 @@ RETRY = [
 ]
 KIT = [
     ["error", "opening", "seed", "tls", "tls_details", "certificates", "limits"],
-    ["answer", "handled", "report"],
+    ["answer", "counts", "handled", "report"],
     ["credentials", "received", "routes"],
     ["lib"],
 ]

@@ -88,19 +88,22 @@ fn announce(json: bool, address: SocketAddr) {
 /// One line for each connection that ended; nothing for a health check that only knocked.
 fn tell(json: bool, outcome: StreamOutcome) {
     let peer = outcome.peer;
+    let port = peer.map(|peer| peer.port());
+    // Over a Unix socket nobody has an address.
+    let name = peer.map_or_else(|| "unix".into(), |peer| peer.to_string());
     match (json, outcome.result) {
-        (true, Ok(ending)) => report::event(&report::ended(Some(peer.port()), &ending)),
+        (true, Ok(ending)) => report::event(&report::ended(port, &ending)),
         (true, Err(error)) => {
-            report::event(&report::not_opened(Some(peer.port()), &print::chain(&error)));
+            report::event(&report::not_opened(port, &print::chain(&error)));
         }
         (false, Ok(ending)) => {
             // One piece of text: what is printed in pieces is looked through piece by piece.
             let mut line = String::with_capacity(USUAL_LINE);
-            let _ = write!(line, "{peer}  {ending}");
+            let _ = write!(line, "{name}  {ending}");
             println!("{}", print::escape(&line));
         }
         (false, Err(lastword::AcceptError::Eof { bytes: 0 })) => {}
-        (false, Err(error)) => println!("{peer}  no connection: {}", print::chain(&error)),
+        (false, Err(error)) => println!("{name}  no connection: {}", print::chain(&error)),
     }
 }
 

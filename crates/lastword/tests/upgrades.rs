@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lastword::proto::Exchange;
 use lastword::{
-    AcceptError, Client, CloseCode, ConnectError, HandlerError, Message, Pending, Server,
+    AcceptError, Client, CloseCode, ConnectError, HandlerError, Message, Outcome, Pending, Server,
     Subprotocols, Upgrades, WebSocket,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
@@ -144,8 +144,8 @@ async fn a_handler_closes_by_how_it_returns() {
 async fn all_are_asked_to_leave_and_later_ones_are_refused() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let note = Arc::clone(&seen);
-    let told = move |result: Result<_, AcceptError>| note.lock().unwrap().push(result);
-    let upgrades = Upgrades::default().observe(told);
+    let told = move |outcome: Outcome| note.lock().unwrap().push(outcome.result);
+    let upgrades = Server::new().observe(told).upgrades();
     let (mut client, server) = pair(&upgrades).await;
     let serving = tokio::spawn(echo(server));
     client.send("hello").await.unwrap();
@@ -154,8 +154,9 @@ async fn all_are_asked_to_leave_and_later_ones_are_refused() {
 
     let farewells = upgrades.shut_down().await;
     assert_eq!((farewells.endings.len(), farewells.stuck), (1, 0));
-    assert_eq!(farewells.endings[0].code(), 1001);
-    assert!(farewells.endings[0].is_clean(), "{}", farewells.endings[0]);
+    let ending = &farewells.endings[0].ending;
+    assert_eq!(ending.code(), 1001);
+    assert!(ending.is_clean(), "{ending}");
     assert_eq!(client.ended().await.code(), 1001);
     serving.await.unwrap().unwrap();
     assert_eq!(upgrades.count(), 0);
@@ -193,9 +194,10 @@ async fn a_stream_that_never_comes_is_not_waited_for_longer_than_open_timeout() 
     for lost in [true, false] {
         let (told, tells) = tokio::sync::oneshot::channel();
         let told = Mutex::new(Some(told));
-        let upgrades = Upgrades::default().observe(move |result| {
-            told.lock().unwrap().take().unwrap().send(result).unwrap();
+        let server = Server::new().observe(move |outcome| {
+            told.lock().unwrap().take().unwrap().send(outcome.result).unwrap();
         });
+        let upgrades = server.upgrades();
         let request = http::Request::get("/")
             .header("host", "example.com")
             .header("connection", "upgrade")

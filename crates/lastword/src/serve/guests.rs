@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use lastword_kit::{Departure, Opening};
 use lastword_proto::{CloseCode, CloseFrame, Config, Ending, Leave};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
@@ -33,7 +33,7 @@ struct Book {
     present: BTreeMap<u64, Guest>,
     next: u64,
     /// Set when all have to leave: then it matters how they do.
-    farewells: Option<Vec<(Option<SocketAddr>, Arc<Ending>)>>,
+    farewells: Option<Vec<Departure>>,
 }
 
 #[derive(Default)]
@@ -110,7 +110,7 @@ impl Guests {
     }
 
     /// How those took leave who were asked to.
-    pub(super) fn farewells(&self) -> Vec<(Option<SocketAddr>, Arc<Ending>)> {
+    pub(super) fn farewells(&self) -> Vec<Departure> {
         let mut book = self.list.book();
         book.farewells.as_mut().map(std::mem::take).unwrap_or_default()
     }
@@ -135,13 +135,13 @@ impl Place {
     }
 
     /// The connection is over.
-    pub(super) fn ended(&self, peer: Option<SocketAddr>, ending: &Arc<Ending>) {
+    pub(super) fn ended(&self, opening: &Opening, ending: &Arc<Ending>) {
         let mut book = self.list.book();
         if let Some(guest) = book.present.get_mut(&self.number) {
             guest.connection = None;
         }
         if let Some(farewells) = &mut book.farewells {
-            farewells.push((peer, Arc::clone(ending)));
+            farewells.push(Departure::new(opening, Arc::clone(ending)));
         }
     }
 }

@@ -15,6 +15,7 @@ mod gate;
 mod guests;
 mod house;
 mod listener;
+mod monitor;
 mod routes;
 mod served;
 mod upgrades;
@@ -41,8 +42,10 @@ use self::admission::{Admission, Doors};
 use self::gate::{Basic, Gate};
 use self::house::House;
 use self::listener::{Listener, listen, listen_together, share};
+use self::monitor::Reporter;
+pub use self::monitor::{Departures, Monitor};
 pub use self::routes::Routes;
-pub use self::upgrades::{Carrier, Farewells, Pending, Upgrades};
+pub use self::upgrades::{Carrier, Pending, Upgrades};
 use self::worker::Worker;
 use crate::pump::Pump;
 use crate::shared::{Keeper, Shared};
@@ -93,7 +96,7 @@ where
 /// let server = Server::new()
 ///     .config(config)
 ///     .subprotocols(Subprotocols::Optional(vec!["v2.chat".into()]))
-///     .observe(|outcome| println!("{}: {:?}", outcome.peer, outcome.result));
+///     .observe(|outcome| println!("{outcome}"));
 /// let bound = server.bind("127.0.0.1:0").await?;
 /// let url = format!("ws://{}", bound.local_addr()?);
 ///
@@ -121,13 +124,11 @@ pub struct Server {
     config: Config,
     options: Options,
     tls: Option<ServerTls>,
-    observer: Option<Observer>,
+    reporter: Reporter,
     threads: Option<NonZeroUsize>,
     gate: Gate,
     limits: Limits,
 }
-
-type Observer = Arc<dyn Fn(Outcome) + Send + Sync>;
 
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -245,11 +246,23 @@ impl Server {
         self
     }
 
-    /// Tells `observer` what became of each accepted stream, when it is known.
+    /// Tells `observer` what became of each stream, when it is known: how its connection ended, or why
+    /// there was none. All are told: those that it serves, those of [`accept`](Self::accept) and of
+    /// [`upgrades`](Self::upgrades).
+    ///
+    /// It is called where the connection is served, and holds that up: whoever has to wait for
+    /// something is better served by [`Monitor::departures`].
     #[must_use]
     pub fn observe(mut self, observer: impl Fn(Outcome) + Send + Sync + 'static) -> Self {
-        self.observer = Some(Arc::new(observer));
+        self.reporter.observer = Some(Arc::new(observer));
         self
+    }
+
+    /// Numbers of all streams of this server, and how its connections end, for whoever asks from
+    /// wherever; see [`Monitor`]. Clones of a server, and its [`upgrades`](Self::upgrades), count
+    /// together.
+    pub fn monitor(&self) -> Monitor {
+        self.reporter.monitor()
     }
 
     /// Serves on so many threads of its own, each with a listener and a single-threaded runtime,
@@ -278,10 +291,10 @@ impl Server {
     }
 
     /// For connections that come through an HTTP server of somebody else: hyper, axum, any. Takes the
-    /// settings, subprotocols and origins along; TLS, threads and the observer of
-    /// [`observe`](Self::observe) are for what this server accepts itself.
+    /// settings, subprotocols, origins, limits, the observer and the monitor along; TLS, threads and
+    /// what is asked about requests are for what this server accepts itself.
     pub fn upgrades(self) -> Upgrades {
-        Upgrades::new(self.config, self.options)
+        Upgrades::new(self.config, self.options, self.limits, self.reporter)
     }
 
     /// Listens; starts its threads, if it has some of its own.
@@ -346,10 +359,24 @@ impl Server {
         let (_open, doors) = watch::channel(Doors::Open);
         let admission = Admission { config, options, tls: self.tls, doors, gate: self.gate };
         let addresses = Addresses::default();
-        let (transport, agreement) = admission.admit(Plain(stream), addresses).await?;
+        let mut visit = self.reporter.enter();
+        let admitted = admission.admit(Plain(stream), addresses).await;
+        // Whoever called is told the error; here it is only counted.
+        let (transport, agreement) = match admitted {
+            Ok(admitted) => admitted,
+            Err(error) => {
+                visit.failed(&error);
+                return Err(error);
+            }
+        };
         let config = admission.config;
         let shared = Shared::new(transport, agreement, addresses, config, Keeper::Pump);
-        tokio::spawn(Pump::new(Arc::clone(&shared)));
+        visit.opened();
+        let (reporter, kept) = (self.reporter, Arc::clone(&shared));
+        tokio::spawn(async move {
+            let ending = Pump::new(Arc::clone(&kept)).await;
+            reporter.ended(visit, &kept.opening, ending);
+        });
         Ok(WebSocket::new(shared))
     }
 }
@@ -454,7 +481,7 @@ impl Bound {
         F: Fn(WebSocket) -> T + Send + Sync + 'static,
         T: Future<Output = Result<(), HandlerError>> + Send + 'static,
     {
-        let Self { listening, server: Server { config, options, tls, observer, gate, limits, .. } } =
+        let Self { listening, server: Server { config, options, tls, reporter, gate, limits, .. } } =
             self;
         let (open, doors) = watch::channel(Doors::Open);
         let (config, options) = (Arc::new(config), Arc::new(options));
@@ -462,7 +489,7 @@ impl Bound {
         let house = Arc::new(House {
             admission,
             handler,
-            observer,
+            reporter,
             turnstile: Arc::new(Turnstile::new(limits)),
         });
         let shutdown = async {
