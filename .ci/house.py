@@ -37,7 +37,7 @@ RETRY = [
     ["lib"],
 ]
 KIT = [
-    ["error", "opening", "seed", "tls", "tls_details", "certificates", "limits"],
+    ["error", "opening", "seed", "tls", "tls_details", "certificates", "limits", "shutdown"],
     ["answer", "counts", "handled", "report"],
     ["credentials", "received", "routes"],
     ["lib"],

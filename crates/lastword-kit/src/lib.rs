@@ -15,6 +15,7 @@ mod received;
 mod report;
 mod routes;
 mod seed;
+mod shutdown;
 mod tls;
 mod tls_details;
 
@@ -35,5 +36,6 @@ pub use routes::{InvalidRoute, Params, RouteTable};
 /// The TLS that drivers speak.
 pub use rustls;
 pub use seed::fresh;
+pub use shutdown::Shutdown;
 pub use tls::platform_client;
 pub use tls_details::TlsDetails;

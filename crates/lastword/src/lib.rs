@@ -48,7 +48,7 @@ pub use lastword_kit::{
     AcceptError, AcceptErrorKind, Answer, Attempt, ConnectError, ConnectionId, Counts, Credentials,
     Departure, Ended, EndedBy, Failed, HandlerError, Incoming, InvalidRoute, Limits, Opening,
     Outcome, Params, Phase, PingError, ReceiveError, Refused, Report, SendError, ServerTls,
-    StreamError, TlsDetails, TurnedAway, Wants,
+    Shutdown, StreamError, TlsDetails, TurnedAway, Wants,
 };
 /// The protocol without I/O, that all of this stands on.
 pub use lastword_proto as proto;

@@ -74,8 +74,7 @@ where
             }
         }
         drop(listener);
-        let stuck = guests.clear(&self.admission.config).await;
-        Report::new(guests.farewells(), stuck)
+        guests.clear(&self.admission.shutdown, &self.admission.config).await
     }
 
     /// The whole life of an accepted stream.

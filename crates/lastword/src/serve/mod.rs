@@ -30,7 +30,7 @@ use std::sync::Arc;
 
 use lastword_kit::{
     AcceptError, Addresses, Answer, Credentials, HandlerError, Incoming, Limits, Outcome, Report,
-    ServerTls, Turnstile,
+    ServerTls, Shutdown, Turnstile,
 };
 use lastword_proto::Config;
 use lastword_proto::handshake::server::{Hosts, Options, Origins, Subprotocols};
@@ -128,6 +128,7 @@ pub struct Server {
     threads: Option<NonZeroUsize>,
     gate: Gate,
     limits: Limits,
+    shutdown: Shutdown,
 }
 
 impl std::fmt::Debug for Server {
@@ -177,6 +178,25 @@ impl Server {
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// How it takes leave of those who are connected when it shuts down: with which code, spread over
+    /// how long, within which deadline. By default all are told 1001 at once, and given
+    /// `Config::close_timeout` and `Config::linger` to leave.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use lastword::{Server, Shutdown};
+    ///
+    /// let mut shutdown = Shutdown::restart(); // 1012
+    /// shutdown.spread = Duration::from_secs(20);
+    /// shutdown.deadline = Some(Duration::from_secs(50));
+    /// let server = Server::new().shutdown(shutdown);
+    /// ```
+    #[must_use]
+    pub fn shutdown(mut self, shutdown: Shutdown) -> Self {
+        self.shutdown = shutdown;
         self
     }
 
@@ -291,10 +311,11 @@ impl Server {
     }
 
     /// For connections that come through an HTTP server of somebody else: hyper, axum, any. Takes the
-    /// settings, subprotocols, origins, limits, the observer and the monitor along; TLS, threads and
-    /// what is asked about requests are for what this server accepts itself.
+    /// settings, subprotocols, origins, limits, the way to shut down, the observer and the monitor along;
+    /// TLS, threads and what is asked about requests are for what this server accepts itself.
     pub fn upgrades(self) -> Upgrades {
-        Upgrades::new(self.config, self.options, self.limits, self.reporter)
+        let Self { config, options, limits, shutdown, reporter, .. } = self;
+        Upgrades::new(config, options, limits, shutdown, reporter)
     }
 
     /// Listens; starts its threads, if it has some of its own.
@@ -357,7 +378,8 @@ impl Server {
     {
         let (config, options) = (Arc::new(self.config), Arc::new(self.options));
         let (_open, doors) = watch::channel(Doors::Open);
-        let admission = Admission { config, options, tls: self.tls, doors, gate: self.gate };
+        let Self { tls, gate, shutdown, .. } = self;
+        let admission = Admission { config, options, tls, doors, gate, shutdown };
         let addresses = Addresses::default();
         let mut visit = self.reporter.enter();
         let admitted = admission.admit(Plain(stream), addresses).await;
@@ -470,9 +492,10 @@ impl Bound {
     }
 
     /// Serves each connection with `handler` until `shutdown` is ready; then stops listening,
-    /// answers openings in progress with 503, closes all connections with 1001, and waits for them
-    /// and their handlers, never longer than `Config::close_timeout` and twice `Config::linger` together: also for handlers that
-    /// hold their thread.
+    /// answers openings in progress with 503 (over TLS it hangs up on those without a request yet), says
+    /// goodbye to all connections, and waits for them and their handlers: how, [`Server::shutdown`] says.
+    /// Never longer than [`Shutdown::deadline`] and twice `Config::linger` together, also for handlers
+    /// that hold their thread.
     ///
     /// # Cancel safety
     /// Dropping the future stops listening and drops all connections.
@@ -481,11 +504,11 @@ impl Bound {
         F: Fn(WebSocket) -> T + Send + Sync + 'static,
         T: Future<Output = Result<(), HandlerError>> + Send + 'static,
     {
-        let Self { listening, server: Server { config, options, tls, reporter, gate, limits, .. } } =
-            self;
+        let Self { listening, server } = self;
+        let Server { config, options, tls, reporter, gate, limits, shutdown: leave, .. } = server;
         let (open, doors) = watch::channel(Doors::Open);
         let (config, options) = (Arc::new(config), Arc::new(options));
-        let admission = Admission { config, options, tls, doors, gate };
+        let admission = Admission { config, options, tls, doors, gate, shutdown: leave };
         let house = Arc::new(House {
             admission,
             handler,

@@ -14,8 +14,8 @@ use std::{fmt, io};
 use bytes::Bytes;
 use http::{Request, Response};
 use lastword_kit::{
-    AcceptError, Addresses, HandlerError, Limits, OpeningTicket, Phase, Report, Ticket, Turnstile,
-    Visit, shutting_down,
+    AcceptError, Addresses, HandlerError, Limits, OpeningTicket, Phase, Report, Shutdown, Ticket,
+    Turnstile, Visit,
 };
 use lastword_proto::handshake::server::{Offer, Options, Refusal};
 use lastword_proto::{Agreement, Config, Ending};
@@ -96,6 +96,7 @@ struct Gate {
     options: Arc<Options>,
     reporter: Reporter,
     turnstile: Arc<Turnstile>,
+    shutdown: Shutdown,
     guests: Guests,
 }
 
@@ -138,12 +139,13 @@ impl Upgrades {
         config: Config,
         options: Options,
         limits: Limits,
+        shutdown: Shutdown,
         reporter: Reporter,
     ) -> Self {
         let (config, options) = (Arc::new(config), Arc::new(options));
         let turnstile = Arc::new(Turnstile::new(limits));
         let guests = Guests::default();
-        Self { gate: Arc::new(Gate { config, options, reporter, turnstile, guests }) }
+        Self { gate: Arc::new(Gate { config, options, reporter, turnstile, shutdown, guests }) }
     }
 
     /// Judges a request: the 101 response to send before anything else, and what makes a connection
@@ -182,18 +184,16 @@ impl Upgrades {
         self.gate.guests.count()
     }
 
-    /// Refuses further requests with 503, closes all connections with 1001, and waits for them and
-    /// their handlers, never longer than `Config::close_timeout` and twice `Config::linger` together: also for handlers that
-    /// hold their thread. An HTTP
-    /// server does not wait for connections that it has let go of: call this when it is done, or with
-    /// it.
+    /// Refuses further requests with 503, says goodbye to all connections, and waits for them and their
+    /// handlers, as [`Server::shutdown`](super::Server::shutdown) says and as
+    /// [`Bound::serve_until`](super::Bound::serve_until) does. An HTTP server does not wait for
+    /// connections that it has let go of: call this when it is done, or with it.
     ///
     /// # Cancel safety
-    /// Nothing is lost: those who were told to leave do; a second call waits on.
+    /// Nothing is lost: those who were told to leave do; a second call tells the others, and waits on.
     pub async fn shut_down(&self) -> Report {
-        let Gate { config, guests, .. } = &*self.gate;
-        let stuck = guests.clear(config).await;
-        Report::new(guests.farewells(), stuck)
+        let Gate { config, guests, shutdown, .. } = &*self.gate;
+        guests.clear(shutdown, config).await
     }
 }
 
@@ -302,7 +302,7 @@ impl Gate {
         peer: Option<SocketAddr>,
     ) -> Result<(Agreement, Ticket, OpeningTicket), Box<Refusal>> {
         if self.guests.are_seen_off() {
-            return Err(shutting_down());
+            return Err(self.shutdown.refusal());
         }
         let (ticket, opening) = self.turnstile.enter(peer.map(|peer| peer.ip()), now())?;
         let (options, config) = (Arc::clone(&self.options), Arc::clone(&self.config));
