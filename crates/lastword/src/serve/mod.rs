@@ -11,6 +11,7 @@
 //! request, how many may be here and which certificate is shown, `lastword-kit` knows, for any driver.
 
 mod admission;
+mod bound;
 mod gate;
 mod guests;
 mod house;
@@ -23,14 +24,13 @@ mod worker;
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use lastword_kit::{
-    AcceptError, Addresses, Answer, Credentials, HandlerError, Incoming, Limits, Outcome, Report,
-    ServerTls, Shutdown, Turnstile,
+    AcceptError, Addresses, Answer, Credentials, HandlerError, Incoming, Limits, Outcome,
+    ServerTls, Shutdown,
 };
 use lastword_proto::Config;
 use lastword_proto::handshake::server::{Hosts, Options, Origins, Subprotocols};
@@ -39,14 +39,14 @@ use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio::sync::watch;
 
 use self::admission::{Admission, Doors};
+pub use self::bound::Bound;
+use self::bound::Listening;
 use self::gate::{Basic, Gate};
-use self::house::House;
-use self::listener::{Listener, listen, listen_together, share};
+use self::listener::{Listener, share};
 use self::monitor::Reporter;
 pub use self::monitor::{Departures, Monitor};
 pub use self::routes::Routes;
 pub use self::upgrades::{Carrier, Pending, Upgrades};
-use self::worker::Worker;
 use crate::pump::Pump;
 use crate::shared::{Keeper, Shared};
 use crate::transport::Plain;
@@ -400,141 +400,5 @@ impl Server {
             reporter.ended(visit, &kept.opening, ending);
         });
         Ok(WebSocket::new(shared))
-    }
-}
-
-/// A server that listens.
-#[derive(Debug)]
-pub struct Bound {
-    listening: Listening,
-    server: Server,
-}
-
-/// Where connections are accepted and served.
-#[derive(Debug)]
-enum Listening {
-    /// In the runtime that the server was bound in.
-    Here(Listener),
-    /// On threads of the server's own.
-    Threads(SocketAddr, Vec<Worker>),
-}
-
-impl Listening {
-    async fn at(address: SocketAddr, threads: Option<NonZeroUsize>) -> io::Result<Self> {
-        let Some(threads) = threads else {
-            return listen(address).map(Listener::new).map(Self::Here);
-        };
-        let listeners = listen_together(address, threads)?;
-        let address = listeners.first().map_or(Ok(address), std::net::TcpListener::local_addr)?;
-        Self::on_threads(address, listeners).await
-    }
-
-    /// A thread for each socket.
-    async fn on_threads(
-        address: SocketAddr,
-        listeners: Vec<std::net::TcpListener>,
-    ) -> io::Result<Self> {
-        let mut workers = Vec::new();
-        for listener in listeners {
-            workers.push(Worker::start(listener).await?);
-        }
-        Ok(Self::Threads(address, workers))
-    }
-}
-
-impl Bound {
-    /// Where it listens; tells the port if 0 was asked for.
-    ///
-    /// # Errors
-    /// When the operating system does not say.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        match &self.listening {
-            Listening::Here(listener) => listener.local_addr(),
-            Listening::Threads(address, _) => Ok(*address),
-        }
-    }
-
-    /// Serves each connection with `handler`, for ever; see [`serve`].
-    ///
-    /// # Cancel safety
-    /// Dropping the future stops listening and drops all connections.
-    pub async fn serve<F, T>(self, handler: F)
-    where
-        F: Fn(WebSocket) -> T + Send + Sync + 'static,
-        T: Future<Output = Result<(), HandlerError>> + Send + 'static,
-    {
-        self.serve_until(handler, std::future::pending()).await;
-    }
-
-    /// Serves each connection with the handler that its path leads to, for ever; see [`Routes`].
-    /// Requests for other paths are answered with 404, but only when
-    /// [`Server::basic_auth`] and [`Server::on_request`] have let them in.
-    ///
-    /// # Cancel safety
-    /// Dropping the future stops listening and drops all connections.
-    pub async fn serve_routes(self, routes: Routes) {
-        self.serve_routes_until(routes, std::future::pending()).await;
-    }
-
-    /// Does as [`serve_routes`](Self::serve_routes) until `shutdown` is ready, and then as
-    /// [`serve_until`](Self::serve_until).
-    ///
-    /// # Cancel safety
-    /// Dropping the future stops listening and drops all connections.
-    pub async fn serve_routes_until(
-        mut self,
-        routes: Routes,
-        shutdown: impl Future<Output = ()>,
-    ) -> Report {
-        let routes = Arc::new(routes);
-        self.server.gate.routes = Some(Arc::clone(&routes));
-        self.serve_until(move |ws| routes.handle(ws), shutdown).await
-    }
-
-    /// Serves each connection with `handler` until `shutdown` is ready; then stops listening,
-    /// answers openings in progress with 503 (over TLS it hangs up on those without a request yet), says
-    /// goodbye to all connections, and waits for them and their handlers: how, [`Server::shutdown`] says.
-    /// Never longer than [`Shutdown::deadline`] and twice `Config::linger` together, also for handlers
-    /// that hold their thread.
-    ///
-    /// # Cancel safety
-    /// Dropping the future stops listening and drops all connections.
-    pub async fn serve_until<F, T>(self, handler: F, shutdown: impl Future<Output = ()>) -> Report
-    where
-        F: Fn(WebSocket) -> T + Send + Sync + 'static,
-        T: Future<Output = Result<(), HandlerError>> + Send + 'static,
-    {
-        let Self { listening, server } = self;
-        let Server { config, options, tls, reporter, gate, limits, shutdown: leave, .. } = server;
-        let (open, doors) = watch::channel(Doors::Open);
-        let (config, options) = (Arc::new(config), Arc::new(options));
-        let admission = Admission { config, options, tls, doors, gate, shutdown: leave };
-        let house = Arc::new(House {
-            admission,
-            handler,
-            reporter,
-            turnstile: Arc::new(Turnstile::new(limits)),
-        });
-        let shutdown = async {
-            shutdown.await;
-            open.send_replace(Doors::Closed);
-        };
-        match listening {
-            Listening::Here(listener) => tokio::join!(house.attend(listener), shutdown).0,
-            Listening::Threads(_, workers) => {
-                let attend = |worker: Worker| {
-                    let house = Arc::clone(&house);
-                    worker.work(|listener| house.attend(listener))
-                };
-                let reports: Vec<_> = workers.into_iter().map(attend).collect();
-                shutdown.await;
-                let mut report = Report::default();
-                for of_thread in reports {
-                    // A thread reports whatever its handlers did.
-                    report.add(of_thread.await.unwrap_or_default());
-                }
-                report
-            }
-        }
     }
 }
