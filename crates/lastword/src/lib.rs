@@ -62,7 +62,8 @@ pub use outbox::{TopicConfig, WhenFull};
 pub use parts::{MessageReader, MessageWriter};
 pub use reconnect::{Because, Control, Reconnect, Resend, State, Stopped, connect_forever};
 pub use serve::{
-    Bound, Carrier, Departures, Monitor, Pending, Routes, Server, Upgrades, accept, serve,
+    Bound, Carrier, Departures, Listen, ListeningSocket, Monitor, Pending, Routes, Server,
+    Upgrades, accept, serve,
 };
 /// The TLS that this crate speaks.
 pub use tokio_rustls::rustls;

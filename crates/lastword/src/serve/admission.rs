@@ -47,7 +47,7 @@ impl Admission {
         let limit = self.config.open_timeout;
         let deadline = Instant::now() + limit;
         let mut transport: Box<dyn Transport> = match &self.tls {
-            None => Box::new(stream),
+            None => stream.boxed(),
             Some(tls) => {
                 let accepting = TlsAcceptor::from(tls.current()).accept(stream);
                 let mut doors = self.doors.clone();
@@ -75,7 +75,7 @@ impl Admission {
         refusal: Box<Refusal>,
     ) -> AcceptError {
         if self.tls.is_none() {
-            let mut transport: Box<dyn Transport> = Box::new(stream);
+            let mut transport = stream.boxed();
             let say = async {
                 transport.write_all(&refusal.to_bytes()).await?;
                 leave_readable(&mut transport).await

@@ -4,7 +4,6 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use lastword_kit::{HandlerError, Report, Turnstile};
@@ -13,7 +12,8 @@ use tokio::sync::watch;
 use super::Server;
 use super::admission::{Admission, Doors};
 use super::house::House;
-use super::listener::{Listener, listen, listen_together};
+use super::listen::ListeningSocket;
+use super::listener::Listeners;
 use super::routes::Routes;
 use super::worker::Worker;
 use crate::websocket::WebSocket;
@@ -21,52 +21,53 @@ use crate::websocket::WebSocket;
 /// A server that listens.
 #[derive(Debug)]
 pub struct Bound {
-    pub(super) listening: Listening,
-    pub(super) server: Server,
+    addresses: Vec<SocketAddr>,
+    listening: Listening,
+    server: Server,
 }
 
 /// Where connections are accepted and served.
 #[derive(Debug)]
-pub(super) enum Listening {
+enum Listening {
     /// In the runtime that the server was bound in.
-    Here(Listener),
+    Here(Listeners),
     /// On threads of the server's own.
-    Threads(SocketAddr, Vec<Worker>),
-}
-
-impl Listening {
-    pub(super) async fn at(address: SocketAddr, threads: Option<NonZeroUsize>) -> io::Result<Self> {
-        let Some(threads) = threads else {
-            return listen(address).map(Listener::new).map(Self::Here);
-        };
-        let listeners = listen_together(address, threads)?;
-        let address = listeners.first().map_or(Ok(address), std::net::TcpListener::local_addr)?;
-        Self::on_threads(address, listeners).await
-    }
-
-    /// A thread for each socket.
-    pub(super) async fn on_threads(
-        address: SocketAddr,
-        listeners: Vec<std::net::TcpListener>,
-    ) -> io::Result<Self> {
-        let mut workers = Vec::new();
-        for listener in listeners {
-            workers.push(Worker::start(listener).await?);
-        }
-        Ok(Self::Threads(address, workers))
-    }
+    Threads(Vec<Worker>),
 }
 
 impl Bound {
-    /// Where it listens; tells the port if 0 was asked for.
+    /// From these sockets, one row of them for each thread.
+    pub(super) async fn new(
+        server: Server,
+        of_threads: Vec<Vec<ListeningSocket>>,
+    ) -> io::Result<Self> {
+        let first = of_threads.first().into_iter().flatten();
+        let addresses = first.filter_map(ListeningSocket::address).collect();
+        let listening = match server.threads {
+            None => Listening::Here(Listeners::new(of_threads.into_iter().flatten().collect())?),
+            Some(_) => {
+                let mut workers = Vec::new();
+                for sockets in of_threads {
+                    workers.push(Worker::start(sockets).await?);
+                }
+                Listening::Threads(workers)
+            }
+        };
+        Ok(Self { addresses, listening, server })
+    }
+
+    /// Where it listens, at the first of its addresses; tells the port if 0 was asked for.
     ///
     /// # Errors
-    /// When the operating system does not say.
+    /// When it listens on Unix sockets only.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        match &self.listening {
-            Listening::Here(listener) => listener.local_addr(),
-            Listening::Threads(address, _) => Ok(*address),
-        }
+        let no_address = || io::Error::new(io::ErrorKind::AddrNotAvailable, "Unix sockets only");
+        self.addresses.first().copied().ok_or_else(no_address)
+    }
+
+    /// All addresses at which it listens. Unix sockets have none.
+    pub fn local_addrs(&self) -> &[SocketAddr] {
+        &self.addresses
     }
 
     /// Serves each connection with `handler`, for ever; see [`serve`].
@@ -119,7 +120,7 @@ impl Bound {
         F: Fn(WebSocket) -> T + Send + Sync + 'static,
         T: Future<Output = Result<(), HandlerError>> + Send + 'static,
     {
-        let Self { listening, server } = self;
+        let Self { listening, server, .. } = self;
         let Server { config, options, tls, reporter, gate, limits, shutdown: leave, .. } = server;
         let (open, doors) = watch::channel(Doors::Open);
         let (config, options) = (Arc::new(config), Arc::new(options));
@@ -135,11 +136,11 @@ impl Bound {
             open.send_replace(Doors::Closed);
         };
         match listening {
-            Listening::Here(listener) => tokio::join!(house.attend(listener), shutdown).0,
-            Listening::Threads(_, workers) => {
+            Listening::Here(listeners) => tokio::join!(house.attend(listeners), shutdown).0,
+            Listening::Threads(workers) => {
                 let attend = |worker: Worker| {
                     let house = Arc::clone(&house);
-                    worker.work(|listener| house.attend(listener))
+                    worker.work(|listeners| house.attend(listeners))
                 };
                 let reports: Vec<_> = workers.into_iter().map(attend).collect();
                 shutdown.await;

@@ -1,4 +1,4 @@
-//! What one thread does for a server: accepts from a listener, and leads each stream through its
+//! What one thread does for a server: accepts from its listeners, and leads each stream through its
 //! whole life; until the doors close, and those who are inside have left.
 
 use std::future::Future;
@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lastword_kit::{AcceptError, Addresses, HandlerError, Report, Ticket, Turnstile, Visit};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::admission::{Admission, Doors};
 use super::guests::{Guests, Place};
-use super::listener::Listener;
+use super::listener::Listeners;
 use super::monitor::Reporter;
 use super::served::Served;
+use super::stream::Stream;
 use crate::shared::{Keeper, Shared, now};
 use crate::websocket::WebSocket;
 
@@ -33,7 +33,7 @@ where
 {
     /// Serves all who come, until the doors close; then waits for those who are here. When nobody
     /// is left to close the doors, all is dropped at once.
-    pub(super) async fn attend(self: Arc<Self>, listener: Listener) -> Report {
+    pub(super) async fn attend(self: Arc<Self>, mut listeners: Listeners) -> Report {
         let guests = Guests::default();
         let mut doors = self.admission.doors.clone();
         let mut closed =
@@ -50,16 +50,15 @@ where
                     pace.as_mut().reset(Instant::now() + PACE);
                     paced = guests.count() > 0;
                 }
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, peer)) => {
+                accepted = listeners.accept() => match accepted {
+                    Ok((addresses, stream)) => {
                         paced = true;
                         let visit = self.reporter.enter();
-                        match listener.prepare(&stream, peer) {
-                            Ok(addresses) => guests.spawn(|place| {
+                        match stream {
+                            Ok(stream) => guests.spawn(|place| {
                                 Arc::clone(&self).welcome(stream, addresses, place, visit)
                             }),
                             Err(error) => {
-                                let addresses = Addresses { local: None, peer: Some(peer) };
                                 self.reporter.failed(visit, addresses, AcceptError::Lost(error));
                             }
                         }
@@ -73,14 +72,14 @@ where
                 },
             }
         }
-        drop(listener);
+        drop(listeners);
         guests.clear(&self.admission.shutdown, &self.admission.config).await
     }
 
     /// The whole life of an accepted stream.
     fn welcome(
         self: Arc<Self>,
-        stream: TcpStream,
+        stream: Stream,
         addresses: Addresses,
         place: Place,
         visit: Visit,
@@ -106,7 +105,7 @@ where
     /// From a stream to a connection, if it becomes one.
     async fn enter(
         self: Arc<Self>,
-        stream: TcpStream,
+        stream: Stream,
         addresses: Addresses,
         mut visit: Visit,
     ) -> Option<(Arc<Shared>, Ticket, Visit)> {

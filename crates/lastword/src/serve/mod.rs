@@ -15,10 +15,14 @@ mod bound;
 mod gate;
 mod guests;
 mod house;
+mod listen;
 mod listener;
 mod monitor;
 mod routes;
 mod served;
+#[cfg(unix)]
+mod socket_file;
+mod stream;
 mod upgrades;
 mod worker;
 
@@ -35,14 +39,14 @@ use lastword_kit::{
 use lastword_proto::Config;
 use lastword_proto::handshake::server::{Hosts, Options, Origins, Subprotocols};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, ToSocketAddrs};
+use tokio::net::ToSocketAddrs;
 use tokio::sync::watch;
 
 use self::admission::{Admission, Doors};
 pub use self::bound::Bound;
-use self::bound::Listening;
 use self::gate::{Basic, Gate};
-use self::listener::{Listener, share};
+use self::listen::{How, listen};
+pub use self::listen::{Listen, ListeningSocket};
 use self::monitor::Reporter;
 pub use self::monitor::{Departures, Monitor};
 pub use self::routes::Routes;
@@ -318,23 +322,72 @@ impl Server {
         Upgrades::new(config, options, limits, shutdown, reporter)
     }
 
-    /// Listens; starts its threads, if it has some of its own.
+    /// Listens at this address, or the first of a name's that can be listened on; starts its threads, if
+    /// it has some of its own. [`listen`](Self::listen) does more.
     ///
     /// # Errors
     /// When `address` cannot be listened on, or the operating system has no thread.
     pub async fn bind(self, address: impl ToSocketAddrs) -> io::Result<Bound> {
+        let (how, threads) = (How::default(), self.sockets());
         let mut failure = io::Error::new(io::ErrorKind::InvalidInput, "no address");
         for address in tokio::net::lookup_host(address).await? {
-            match Listening::at(address, self.threads).await {
-                Ok(listening) => return Ok(Bound { listening, server: self }),
+            match listen(address, how, threads) {
+                Ok(sockets) => {
+                    let of_threads = sockets.into_iter().map(|socket| vec![socket]).collect();
+                    return Bound::new(self, of_threads).await;
+                }
                 Err(error) => failure = error,
             }
         }
         Err(failure)
     }
 
-    /// Serves from a socket of the caller's own that listens already: one that was inherited from
-    /// systemd or from the process before, or has options that [`bind`](Self::bind) does not set.
+    /// Listens at all of these places; see [`Listen`].
+    ///
+    /// # Errors
+    /// When one of them cannot be listened on, which the error names, or the operating system has no
+    /// thread.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes all sockets.
+    pub async fn listen(self, listen: Listen) -> io::Result<Bound> {
+        let of_threads = listen.open(self.sockets()).await?;
+        Bound::new(self, of_threads).await
+    }
+
+    /// Listens at a path in the file system; [`Listen::unix`] says what becomes of a file that is there
+    /// already, and of ours. Peers have no addresses there.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// # let path = std::env::temp_dir().join(format!("lastword-bind-{}", std::process::id()));
+    /// let bound = lastword::Server::new().bind_unix(&path).await?;
+    /// # drop(bound);
+    /// # assert!(!path.exists());
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// When it cannot be listened on: somebody does already, or a file is in the way that is no socket.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the socket and removes its file.
+    #[cfg(unix)]
+    pub async fn bind_unix(self, path: impl Into<std::path::PathBuf>) -> io::Result<Bound> {
+        self.listen(Listen::new().unix(path)).await
+    }
+
+    /// How many sockets it needs for each address: one for each thread.
+    const fn sockets(&self) -> NonZeroUsize {
+        match self.threads {
+            Some(threads) => threads,
+            None => NonZeroUsize::MIN,
+        }
+    }
+
+    /// Serves from a socket of the caller's own that listens already, of TCP or Unix: one that was
+    /// inherited from systemd or from the process before, or has options that [`Listen`] does not set.
+    /// The file of a Unix socket stays where it is.
     ///
     /// With [`threads`](Self::threads) all of them accept from this one socket.
     ///
@@ -352,16 +405,9 @@ impl Server {
     ///
     /// # Cancel safety
     /// Dropping the future closes the socket.
-    pub async fn listen_on(self, listener: std::net::TcpListener) -> io::Result<Bound> {
-        listener.set_nonblocking(true)?;
-        let listening = match self.threads {
-            None => Listening::Here(Listener::new(TcpListener::from_std(listener)?)),
-            Some(threads) => {
-                let address = listener.local_addr()?;
-                Listening::on_threads(address, share(listener, threads)?).await?
-            }
-        };
-        Ok(Bound { listening, server: self })
+    pub async fn listen_on(self, socket: impl Into<ListeningSocket>) -> io::Result<Bound> {
+        let of_threads = socket.into().share(self.sockets())?;
+        Bound::new(self, of_threads.into_iter().map(|socket| vec![socket]).collect()).await
     }
 
     /// Accepts one connection over a stream of the caller's own; speaks TLS over it, if that is
