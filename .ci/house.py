@@ -9,12 +9,12 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 # Lower floors first; a room may import from lower floors only. ARCHITECTURE.md draws the same picture.
 PROTO = [
-    ["wire", "utf8", "rare", "budget"],
+    ["wire", "utf8", "rare", "budget", "rate"],
     ["message", "exchange"],
     ["cut", "header", "agreement"],
     ["config", "timers", "masks"],
     ["violation", "ledger", "record", "handshake", "deflate"],
-    ["keepalive", "decoder", "burst", "prepared"],
+    ["keepalive", "decoder", "burst", "prepared", "pace"],
     ["control", "closing"],
     ["output", "assembler", "event", "whole"],
     ["encoder", "inbox"],
@@ -37,8 +37,8 @@ RETRY = [
     ["lib"],
 ]
 KIT = [
-    ["error", "opening", "seed", "tls", "tls_details", "certificates", "limits"],
-    ["answer", "handled", "report"],
+    ["error", "opening", "seed", "tls", "tls_details", "certificates", "limits", "shutdown"],
+    ["answer", "counts", "handled", "report"],
     ["credentials", "received", "routes"],
     ["lib"],
 ]

@@ -19,10 +19,7 @@ async fn chat(upgrade: Upgrade, Extension(room): Extension<Topic>) -> Response {
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    let upgrades = Server::new().upgrades().observe(|result| match result {
-        Ok(ending) => println!("{ending}"),
-        Err(error) => println!("no connection: {error}"),
-    });
+    let upgrades = Server::new().observe(|outcome| println!("{outcome}")).upgrades();
     let app = Router::new()
         .route("/health", get(async || "healthy\n"))
         .route("/chat", any(chat))

@@ -151,6 +151,13 @@ fn the_sentence_of_every_cause_leads_to_its_topic() {
         cases.push((format!("peer broke the protocol: {violation}"), name));
     }
     cases.push((Violation::OutOfMemory { limit: 1 }.to_string(), "out-of-memory"));
+    let limit_of_rate = lastword::Rate::per_second(1);
+    for violation in [
+        Violation::TooManyMessages { limit: limit_of_rate },
+        Violation::TooManyBytes { limit: limit_of_rate },
+    ] {
+        cases.push((format!("peer sent {violation}"), "too-fast"));
+    }
     let late = lastword::ConnectError::TimedOut { limit, phase: Phase::Tls };
     cases.push((late.to_string(), "open-timeout"));
     let io_error = || io::Error::from(io::ErrorKind::ConnectionRefused);

@@ -153,7 +153,8 @@ async fn a_shutdown_ends_all_and_refuses_later_ones() {
 #[tokio::test]
 async fn a_server_that_does_not_hand_over_its_stream_is_told_of() {
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
-    let upgrades = Upgrades::default().observe(move |result| tell.send(result).unwrap());
+    let server = lastword::Server::new();
+    let upgrades = server.observe(move |outcome| tell.send(outcome.result).unwrap()).upgrades();
     let address = run(move |stream| {
         let upgrades = upgrades.clone();
         let service = service_fn(move |request| upgrading(request, upgrades.clone()));

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use lastword_dial::{InvalidProxy, InvalidUri, Proxy, ProxyError, RedirectRefused, SocksRefusal};
+use lastword_proto::handshake::server::{Busy, RefusalReason};
 use lastword_proto::handshake::{client, server};
 use lastword_proto::{ControlRefused, Ending, Message};
 
@@ -326,4 +327,66 @@ pub enum AcceptError {
         /// What was going on.
         phase: Phase,
     },
+}
+
+/// Why a server got no connection, in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AcceptErrorKind {
+    /// It takes on nobody right now.
+    Busy(Busy),
+    /// Refused by the protocol: no valid request for a WebSocket, or one that exceeds a limit of ours.
+    Request,
+    /// Refused because of its origin.
+    Origin,
+    /// Refused because of the name under which it was addressed.
+    Host,
+    /// Answered by the application, by authentication or by routes.
+    Application,
+    /// The stream ended before the request was complete.
+    Eof,
+    /// The transport failed.
+    Lost,
+    /// TLS could not be established.
+    Tls,
+    /// It took too long.
+    TimedOut,
+}
+
+impl AcceptError {
+    /// The kind of it, for reports and counters.
+    pub const fn kind(&self) -> AcceptErrorKind {
+        match self {
+            Self::Refused(refusal) => match refusal.reason() {
+                RefusalReason::Busy(busy) => AcceptErrorKind::Busy(*busy),
+                RefusalReason::Origin(_) | RefusalReason::NoOrigin => AcceptErrorKind::Origin,
+                RefusalReason::Misdirected(_) => AcceptErrorKind::Host,
+                RefusalReason::Application(_) | RefusalReason::NotOffered(_) => {
+                    AcceptErrorKind::Application
+                }
+                _ => AcceptErrorKind::Request,
+            },
+            Self::Eof { .. } => AcceptErrorKind::Eof,
+            Self::Lost(_) => AcceptErrorKind::Lost,
+            Self::Tls(_) => AcceptErrorKind::Tls,
+            Self::TimedOut { .. } => AcceptErrorKind::TimedOut,
+        }
+    }
+}
+
+impl AcceptErrorKind {
+    /// The word; of [`Busy`] the name of the limit.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Busy(busy) => busy.name(),
+            Self::Request => "request",
+            Self::Origin => "origin",
+            Self::Host => "host",
+            Self::Application => "application",
+            Self::Eof => "eof",
+            Self::Lost => "lost",
+            Self::Tls => "tls",
+            Self::TimedOut => "timed_out",
+        }
+    }
 }

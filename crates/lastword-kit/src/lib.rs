@@ -5,6 +5,7 @@
 
 mod answer;
 mod certificates;
+mod counts;
 mod credentials;
 mod error;
 mod handled;
@@ -14,24 +15,27 @@ mod received;
 mod report;
 mod routes;
 mod seed;
+mod shutdown;
 mod tls;
 mod tls_details;
 
 pub use answer::{Answer, Incoming, Wants};
 pub use certificates::ServerTls;
+pub use counts::{Census, Counts, EndedBy, Failed, Refused, TurnedAway, Visit};
 pub use credentials::{Credentials, challenge};
 pub use error::{
-    AcceptError, Attempt, ConnectError, Ended, Phase, PingError, ReceiveError, SendError,
-    StreamError,
+    AcceptError, AcceptErrorKind, Attempt, ConnectError, Ended, Phase, PingError, ReceiveError,
+    SendError, StreamError,
 };
 pub use handled::{Conclusion, Handled, HandlerError, Handles};
 pub use limits::{Limits, OpeningTicket, Ticket, Turnstile};
 pub use opening::{Addresses, ConnectionId, Opening};
 pub use received::{Decision, Received, panicked, shutting_down};
-pub use report::{Outcome, Report};
+pub use report::{Departure, Outcome, Report};
 pub use routes::{InvalidRoute, Params, RouteTable};
 /// The TLS that drivers speak.
 pub use rustls;
 pub use seed::fresh;
+pub use shutdown::Shutdown;
 pub use tls::platform_client;
 pub use tls_details::TlsDetails;

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use lastword_proto::Agreement;
-use lastword_proto::handshake::server::{Offer, Opening, Refusal, Step};
+use lastword_proto::handshake::server::{Busy, Offer, Opening, Refusal, Step};
 
 use crate::answer::{Answer, Incoming, Wants};
 use crate::opening::Addresses;
@@ -70,7 +70,7 @@ impl Received {
 
 /// The answer to those who come to a server that shuts down.
 pub fn shutting_down() -> Box<Refusal> {
-    Refusal::application(StatusCode::SERVICE_UNAVAILABLE, "server is shutting down")
+    Refusal::busy(Busy::ShuttingDown, None)
 }
 
 /// The answer to a request over which the application panicked.

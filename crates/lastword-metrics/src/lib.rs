@@ -8,7 +8,7 @@
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
 //! lastword_metrics::describe();
-//! let server = lastword::Server::new().observe(|outcome| lastword_metrics::outcome(&outcome.result));
+//! let server = lastword::Server::new().observe(|outcome| lastword_metrics::outcome(&outcome));
 //! let bound = server.bind("127.0.0.1:0").await?;
 //! let url = format!("ws://{}", bound.local_addr()?);
 //! tokio::spawn(bound.serve(async |mut ws| {
@@ -40,16 +40,18 @@
 //! `role` is ours: `server` or `client`. `cause` is `closed`, `lost`, `violation`, `timed_out`,
 //! `aborted`, `dropped` or `shutdown`, as [`Cause::kind`](lastword::Cause::kind) says; `code` is that of [`Ending::code`], and
 //! `other` for codes that applications define (3000 and above), of which a peer could send a thousand.
-//! `why` is `refused`, `tls`, `timed_out`, `lost`, `eof`, `resolve`, `connect`, `request` or `handshake`.
+//! `why` is, of a server, what [`AcceptErrorKind::name`](lastword::AcceptErrorKind::name) says: the limit of
+//! [`Limits`](lastword::Limits) that was reached, `shutting_down`, `request`, `origin`, `host`, `application`,
+//! `eof`, `lost`, `tls` or `timed_out`; of a client, `request`, `resolve`, `connect`, `tls`, `lost`,
+//! `handshake` or `timed_out`.
 //! So no label has more than some twenty values, whatever peers do.
 //!
 //! Counts of a living connection are brought up to date every five seconds; those of one that ended, at
 //! once.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use lastword::{AcceptError, Client, ConnectError, Ending, Ledger, Role, Tally, Watch, WebSocket};
+use lastword::{Client, ConnectError, Ending, Ledger, Outcome, Role, Tally, Watch, WebSocket};
 use metrics::{
     Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
@@ -125,11 +127,11 @@ pub async fn connect(client: Client) -> Result<WebSocket, ConnectError> {
     result
 }
 
-/// Counts an opening that a server refused or lost: for the observers of `Server` and `Upgrades`. Ends
-/// of connections are counted by whoever [watches](watch) them.
-pub fn outcome(result: &Result<Arc<Ending>, AcceptError>) {
-    if let Err(error) = result {
-        let why = why_not_accepted(error);
+/// Counts an opening that a server refused or lost: for [`Server::observe`](lastword::Server::observe).
+/// Ends of connections are counted by whoever [watches](watch) them.
+pub fn outcome(outcome: &Outcome) {
+    if let Err(error) = &outcome.result {
+        let why = error.kind().name();
         counter!(REFUSED, "role" => "server", "why" => why).increment(1);
     }
 }
@@ -218,17 +220,6 @@ fn code(code: u16) -> String {
 
 /// Codes from here on are not those of the protocol (RFC 6455 section 7.4.2).
 const FIRST_OF_APPLICATIONS: u16 = 3000;
-
-const fn why_not_accepted(error: &AcceptError) -> &'static str {
-    match error {
-        AcceptError::Eof { .. } => "eof",
-        AcceptError::Lost(_) => "lost",
-        AcceptError::Tls(_) => "tls",
-        AcceptError::Refused(_) => "refused",
-        AcceptError::TimedOut { .. } => "timed_out",
-        _ => "other",
-    }
-}
 
 const fn why_not_connected(error: &ConnectError) -> &'static str {
     match error {

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::budget::Budget;
+use crate::rate::Rate;
 
 /// The settings of a connection. All have defaults; all waits and buffers are bounded by default.
 ///
@@ -42,6 +43,15 @@ pub struct Config {
     /// another: whoever needs more for an unfinished message than is left is closed with 1013, and
     /// gives back what it held.
     pub memory_budget: Option<Budget>,
+    /// How many messages a peer may send; off. Beyond it: close 1008. Judged read by read: what came in
+    /// the read that was too much is delivered before. What gathers while reading pauses, since the
+    /// application is behind, is not held against the peer. Give it a burst for what gathers while
+    /// your process is busy.
+    pub message_rate: Option<Rate>,
+    /// How many bytes a peer may send, as they come over the wire, all frames included; off. Beyond it:
+    /// close 1008; judged as `message_rate` is. A burst below the largest message would make that
+    /// impossible to send.
+    pub byte_rate: Option<Rate>,
     /// Messages larger than this are sent in fragments of this size, so that pongs and pings pass
     /// between them; 1 MiB.
     pub fragment_size: usize,
@@ -85,6 +95,8 @@ impl Default for Config {
             receive_buffer: 64 << 10,
             send_buffer: 64 << 10,
             memory_budget: None,
+            message_rate: None,
+            byte_rate: None,
             fragment_size: 1 << 20,
             unconfirmed: Unconfirmed::Dropped,
             open_timeout: Duration::from_secs(10),

@@ -44,8 +44,10 @@ mod ledger;
 mod masks;
 mod message;
 mod output;
+mod pace;
 mod prepared;
 mod rare;
+mod rate;
 mod record;
 mod timers;
 mod utf8;
@@ -71,6 +73,7 @@ pub use ledger::{Ledger, Tally};
 pub use message::{Elided, Kind, Message, Part, Utf8Bytes};
 pub use output::Lent;
 pub use prepared::Prepared;
+pub use rate::{Bucket, Rate, TooFast};
 pub use record::{EXCERPT, Entry, FrameEntry};
 pub use violation::Violation;
 pub use wire::{

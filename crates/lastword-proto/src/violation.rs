@@ -4,6 +4,7 @@
 //! option sets it.
 
 use crate::header::HeaderError;
+use crate::rate::Rate;
 use crate::wire::{CloseCode, CloseFrame, Opcode};
 
 /// What the peer did that ends the connection.
@@ -70,6 +71,18 @@ pub enum Violation {
         /// `Config::memory_budget`.
         limit: usize,
     },
+    /// More messages than we accept in a while.
+    #[error("more messages than {limit} (message_rate)")]
+    TooManyMessages {
+        /// `Config::message_rate`.
+        limit: Rate,
+    },
+    /// More bytes than we accept in a while.
+    #[error("more bytes than {limit} (byte_rate)")]
+    TooManyBytes {
+        /// `Config::byte_rate`.
+        limit: Rate,
+    },
     /// A compressed message that is not a deflate stream (RFC 7692 section 7.2.2).
     #[error("compressed message is not a valid deflate stream")]
     BrokenDeflate,
@@ -103,6 +116,7 @@ impl Violation {
             | Self::MessageTooBig { .. }
             | Self::InflatedTooBig { .. }
             | Self::TooManyFragments { .. } => CloseCode::MESSAGE_TOO_BIG,
+            Self::TooManyMessages { .. } | Self::TooManyBytes { .. } => CloseCode::POLICY_VIOLATION,
             Self::OutOfMemory { .. } => CloseCode::TRY_AGAIN_LATER,
         }
     }

@@ -5,10 +5,7 @@ use lastword::{HandlerError, Server, WebSocket};
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    let server = Server::new().observe(|outcome| match outcome.result {
-        Ok(ending) => println!("{}: {ending}", outcome.peer),
-        Err(error) => println!("{}: no connection: {error}", outcome.peer),
-    });
+    let server = Server::new().observe(|outcome| println!("{outcome}"));
     let bound = server.bind("127.0.0.1:8765").await?;
     println!("echoing on ws://{}", bound.local_addr()?);
     let ctrl_c = async { tokio::signal::ctrl_c().await.unwrap_or_default() };

@@ -45,22 +45,26 @@ pub use connect::{Client, connect};
 pub use lastword_dial as dial;
 pub use lastword_dial::{InvalidProxy, Proxy};
 pub use lastword_kit::{
-    AcceptError, Answer, Attempt, ConnectError, ConnectionId, Credentials, Ended, HandlerError,
-    Incoming, InvalidRoute, Limits, Opening, Outcome, Params, Phase, PingError, ReceiveError,
-    Report, SendError, ServerTls, StreamError, TlsDetails, Wants,
+    AcceptError, AcceptErrorKind, Answer, Attempt, ConnectError, ConnectionId, Counts, Credentials,
+    Departure, Ended, EndedBy, Failed, HandlerError, Incoming, InvalidRoute, Limits, Opening,
+    Outcome, Params, Phase, PingError, ReceiveError, Refused, Report, SendError, ServerTls,
+    Shutdown, StreamError, TlsDetails, TurnedAway, Wants,
 };
 /// The protocol without I/O, that all of this stands on.
 pub use lastword_proto as proto;
-pub use lastword_proto::handshake::server::{Hosts, Origins, Refusal, Subprotocols};
+pub use lastword_proto::handshake::server::{Busy, Hosts, Origins, Refusal, Subprotocols};
 pub use lastword_proto::{
     Budget, Cause, CloseCode, CloseFrame, Compression, Config, ControlRefused, Cut, Ending,
-    Farewell, First, Kind, Ledger, Loss, Message, Role, Tally, TimeOut, Utf8Bytes, Violation,
+    Farewell, First, Kind, Ledger, Loss, Message, Rate, Role, Tally, TimeOut, Utf8Bytes, Violation,
 };
 pub use lastword_retry::{Backoff, Limit, Verdict};
 pub use outbox::{TopicConfig, WhenFull};
 pub use parts::{MessageReader, MessageWriter};
 pub use reconnect::{Because, Control, Reconnect, Resend, State, Stopped, connect_forever};
-pub use serve::{Bound, Carrier, Farewells, Pending, Routes, Server, Upgrades, accept, serve};
+pub use serve::{
+    Bound, Carrier, Departures, Listen, ListeningSocket, Monitor, Pending, Routes, Server,
+    Upgrades, accept, serve,
+};
 /// The TLS that this crate speaks.
 pub use tokio_rustls::rustls;
 pub use watch::Watch;

@@ -25,6 +25,14 @@ pub(crate) trait Transport: AsyncRead + AsyncWrite + Send + Unpin {
     fn buffers(&self) -> Buffers {
         Buffers::Perhaps
     }
+
+    /// As one of any kind. Whatever only stands before another is taken away.
+    fn boxed(self) -> Box<dyn Transport>
+    where
+        Self: Sized + 'static,
+    {
+        Box::new(self)
+    }
 }
 
 /// Whether a stream keeps written bytes back until it is flushed.
@@ -44,6 +52,13 @@ impl Transport for TcpStream {
         // read is worthless, and no memory of the kernel waits for it. A socket that refuses this
         // is closed in the ordinary way.
         let _ = self.set_zero_linger();
+    }
+}
+
+#[cfg(unix)]
+impl Transport for tokio::net::UnixStream {
+    fn buffers(&self) -> Buffers {
+        Buffers::Never
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod support;
 
-use lastword::{AcceptError, Client, CloseCode, ConnectError, Limits, Server, WebSocket};
+use lastword::{AcceptError, Busy, Client, CloseCode, ConnectError, Limits, Server, WebSocket};
 use support::Running;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -65,4 +65,46 @@ async fn no_more_are_opening_than_may_be_and_those_who_have_opened_do_not_count(
     let mut answer = String::new();
     other.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("(openings)"), "{answer}");
+}
+
+/// What an HTTP server hands over counts from the request until its handler is done.
+#[tokio::test(start_paused = true)]
+async fn connections_through_an_http_server_are_held_to_the_same_limits() {
+    let mut limits = Limits::default();
+    (limits.connections, limits.connections_per_address) = (Some(2), Some(1));
+    let upgrades = Server::new().limits(limits).upgrades();
+    let request = |peer: Option<&str>| {
+        let mut request = http::Request::get("/")
+            .header("host", "example.com")
+            .header("connection", "upgrade")
+            .header("upgrade", "websocket")
+            .header("sec-websocket-version", "13")
+            .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
+            .body(())
+            .unwrap();
+        // Where an HTTP server, or a layer in it, says whose request it is.
+        let peer = peer.map(|peer| peer.parse::<std::net::SocketAddr>().unwrap());
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(peer);
+        }
+        upgrades.accept(&request)
+    };
+    let (near, far) = tokio::io::duplex(1024);
+    let (_, pending) = request(Some("10.0.0.1:1000")).unwrap();
+    let first = pending.upgrade(far);
+    assert_eq!(first.opening().peer_addr.unwrap().port(), 1000);
+    let same = request(Some("10.0.0.1:1001")).unwrap_err();
+    assert_eq!((same.status().as_u16(), same.reason()), (429, &Busy::ConnectionsPerAddress.into()));
+    let (_, second) = request(None).unwrap();
+    let third = request(Some("10.0.0.2:1000")).unwrap_err();
+    assert_eq!((third.status().as_u16(), third.reason()), (503, &Busy::Connections.into()));
+    // A stream that never comes has no place for ever.
+    drop(second);
+    let _fourth = request(Some("10.0.0.2:1000")).unwrap();
+    drop(near);
+    first.ended().await;
+    while upgrades.count() > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert!(request(Some("10.0.0.1:1002")).is_ok());
 }

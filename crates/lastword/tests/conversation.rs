@@ -244,7 +244,7 @@ async fn a_shutdown_closes_all_and_reports_each() {
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
     let report = stopping.await.unwrap();
     assert_eq!((report.endings.len(), report.stuck), (5, 0));
-    for (_, ending) in report.endings {
+    for lastword::Departure { ending, .. } in report.endings {
         assert_eq!(ending.cause, Cause::Shutdown);
         assert!(ending.is_clean());
     }

@@ -1,43 +1,18 @@
 //! Connections that come through an HTTP server of somebody else, here one of ten lines.
 
+mod support;
+
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use lastword::proto::Exchange;
 use lastword::{
-    AcceptError, Client, CloseCode, ConnectError, HandlerError, Message, Pending, Server,
+    AcceptError, Client, CloseCode, ConnectError, HandlerError, Message, Outcome, Server,
     Subprotocols, Upgrades, WebSocket,
 };
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use support::http::answer;
+use tokio::io::{AsyncReadExt, DuplexStream, duplex};
 use tokio::net::{TcpListener, TcpStream};
-
-/// Reads a request and answers it; what is left to do if it was accepted.
-async fn answer<S>(upgrades: &Upgrades, stream: &mut S) -> Option<Pending>
-where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
-{
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(stream.read_u8().await.unwrap());
-    }
-    let judged = upgrades.accept(&Exchange::new(&head, b"").request());
-    let (response, pending) = match judged {
-        Ok((response, pending)) => (response.map(|()| bytes::Bytes::new()), Some(pending)),
-        Err(refusal) => (refusal.to_response(), None),
-    };
-    let mut answer = format!("HTTP/1.1 {}\r\n", response.status()).into_bytes();
-    for (name, value) in response.headers() {
-        answer.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
-    }
-    if pending.is_none() {
-        answer.extend(format!("content-length: {}\r\n", response.body().len()).into_bytes());
-    }
-    answer.extend(b"\r\n");
-    answer.extend(response.body());
-    stream.write_all(&answer).await.unwrap();
-    pending
-}
 
 /// A client, and the handle of its connection.
 async fn pair(upgrades: &Upgrades) -> (WebSocket, WebSocket) {
@@ -144,8 +119,8 @@ async fn a_handler_closes_by_how_it_returns() {
 async fn all_are_asked_to_leave_and_later_ones_are_refused() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let note = Arc::clone(&seen);
-    let told = move |result: Result<_, AcceptError>| note.lock().unwrap().push(result);
-    let upgrades = Upgrades::default().observe(told);
+    let told = move |outcome: Outcome| note.lock().unwrap().push(outcome.result);
+    let upgrades = Server::new().observe(told).upgrades();
     let (mut client, server) = pair(&upgrades).await;
     let serving = tokio::spawn(echo(server));
     client.send("hello").await.unwrap();
@@ -154,8 +129,9 @@ async fn all_are_asked_to_leave_and_later_ones_are_refused() {
 
     let farewells = upgrades.shut_down().await;
     assert_eq!((farewells.endings.len(), farewells.stuck), (1, 0));
-    assert_eq!(farewells.endings[0].code(), 1001);
-    assert!(farewells.endings[0].is_clean(), "{}", farewells.endings[0]);
+    let ending = &farewells.endings[0].ending;
+    assert_eq!(ending.code(), 1001);
+    assert!(ending.is_clean(), "{ending}");
     assert_eq!(client.ended().await.code(), 1001);
     serving.await.unwrap().unwrap();
     assert_eq!(upgrades.count(), 0);
@@ -193,9 +169,10 @@ async fn a_stream_that_never_comes_is_not_waited_for_longer_than_open_timeout() 
     for lost in [true, false] {
         let (told, tells) = tokio::sync::oneshot::channel();
         let told = Mutex::new(Some(told));
-        let upgrades = Upgrades::default().observe(move |result| {
-            told.lock().unwrap().take().unwrap().send(result).unwrap();
+        let server = Server::new().observe(move |outcome| {
+            told.lock().unwrap().take().unwrap().send(outcome.result).unwrap();
         });
+        let upgrades = server.upgrades();
         let request = http::Request::get("/")
             .header("host", "example.com")
             .header("connection", "upgrade")

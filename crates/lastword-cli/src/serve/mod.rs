@@ -189,23 +189,25 @@ fn announce(show: Show, handler: &Handler, args: &ServeArgs, address: SocketAddr
 /// One line for each connection that ended; nothing for a health check that only knocked, and nothing
 /// for a page that was looked at.
 fn tell(show: Show, outcome: StreamOutcome) {
-    let peer = outcome.peer;
+    let port = outcome.peer.map(|peer| peer.port());
+    // Over a Unix socket nobody has an address.
+    let name = outcome.peer.map_or_else(|| "unix".into(), |peer| peer.to_string());
     match (show, outcome.result) {
         (Show::Nothing, _) => {}
-        (Show::Report, Ok(ending)) => report::event(&report::ended(Some(peer.port()), &ending)),
+        (Show::Report, Ok(ending)) => report::event(&report::ended(port, &ending)),
         (Show::Report, Err(error)) => {
-            report::event(&report::not_opened(Some(peer.port()), &print::chain(&error)));
+            report::event(&report::not_opened(port, &print::chain(&error)));
         }
         (Show::Lines, Ok(ending)) => {
             // One piece of text: what is printed in pieces is looked through piece by piece.
             let mut line = String::with_capacity(USUAL_LINE);
-            let _ = write!(line, "{peer}  {ending}");
+            let _ = write!(line, "{name}  {ending}");
             println!("{}", print::escape(&line));
         }
         (Show::Lines, Err(lastword::AcceptError::Eof { bytes: 0 })) => {}
         (Show::Lines, Err(lastword::AcceptError::Refused(refusal)))
             if refusal.status().is_success() => {}
-        (Show::Lines, Err(error)) => println!("{peer}  no connection: {}", print::chain(&error)),
+        (Show::Lines, Err(error)) => println!("{name}  no connection: {}", print::chain(&error)),
     }
 }
 

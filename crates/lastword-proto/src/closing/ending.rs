@@ -325,6 +325,9 @@ impl Ending {
             Cause::Lost(loss) => write!(f, "{loss}"),
             // The one that is no fault of the peer's.
             Cause::Violation(violation @ Violation::OutOfMemory { .. }) => write!(f, "{violation}"),
+            Cause::Violation(
+                violation @ (Violation::TooManyMessages { .. } | Violation::TooManyBytes { .. }),
+            ) => write!(f, "peer sent {violation}"),
             Cause::Violation(violation) => write!(f, "peer broke the protocol: {violation}"),
             Cause::TimedOut(time_out) => {
                 write!(f, "{time_out}")?;

@@ -43,9 +43,10 @@ impl fmt::Debug for Anatomy<'_> {
             remains,
             record: _,
             share: _,
+            pace,
             ending,
         } = self.0;
-        let fields: [&dyn fmt::Debug; 19] = [
+        let fields: [&dyn fmt::Debug; 20] = [
             role,
             decoder,
             assembler,
@@ -64,6 +65,7 @@ impl fmt::Debug for Anatomy<'_> {
             last_sent,
             last_message,
             remains,
+            pace,
             ending,
         ];
         f.debug_list().entries(fields).finish()

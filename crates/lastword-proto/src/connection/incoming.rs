@@ -13,6 +13,7 @@ use crate::event::Event;
 use crate::keepalive::Answer;
 use crate::ledger::Tally;
 use crate::message::Part;
+use crate::pace::Reading;
 use crate::record::{Entry, FrameEntry};
 use crate::timers::Timer;
 use crate::violation::Violation;
@@ -29,6 +30,7 @@ impl Connection {
             return;
         }
         self.sign_of_life(now);
+        let read = bytes.len();
         let mut input = bytes;
         while self.reads_frames() {
             if self.takes_whole() {
@@ -37,12 +39,35 @@ impl Connection {
             match self.decoder.next(&mut input) {
                 Ok(Some(Piece::Data(data))) => self.receive_data(data, now),
                 Ok(Some(Piece::Control(control))) => self.receive_control(&control, now),
-                Ok(None) => return self.count_memory(now),
+                Ok(None) => return self.hold_to_limits(read, now),
                 Err(violation) => self.violated(violation, now),
             }
         }
         self.discard(input.len(), now);
+        self.hold_to_limits(read, now);
+    }
+
+    /// What a read brought was not to be too much, for the memory or for the time.
+    #[inline]
+    fn hold_to_limits(&mut self, read: usize, now: Instant) {
         self.count_memory(now);
+        if self.pace.is_some() {
+            self.keep_pace(read, now);
+        }
+    }
+
+    #[cold]
+    fn keep_pace(&mut self, read: usize, now: Instant) {
+        // A peer that has ended, or was told to, sends nothing that could be too much.
+        if self.closing.state() != State::Open || !self.reads_frames() {
+            return;
+        }
+        let then = if self.wants_read() { Reading::Steady } else { Reading::Paused };
+        let all = self.account.delivered.plus(self.account.discarded);
+        let Some(pace) = &mut self.pace else { return };
+        if let Err(violation) = pace.judge(all.messages, read, then, now) {
+            self.violated(violation, now);
+        }
     }
 
     /// What came takes up memory, and is to stay within the budget.
@@ -148,7 +173,7 @@ impl Connection {
             Ok(Some(assembled)) => self.deliver(assembled, now),
             Err(violation) => self.violated(violation, now),
         }
-        self.count_memory(now);
+        self.hold_to_limits(count, now);
     }
 
     /// Any byte is one.

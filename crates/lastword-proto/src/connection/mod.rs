@@ -38,6 +38,7 @@ use crate::ledger::{Account, Ledger};
 use crate::masks::Masks;
 use crate::message::{Kind, Message};
 use crate::output::{Lent, Output};
+use crate::pace::Pace;
 use crate::rare::{Blank, Rare};
 use crate::record::{Entry, Record};
 use crate::timers::{Timer, Timers};
@@ -95,6 +96,8 @@ pub struct Connection {
     record: Option<Box<Record>>,
     /// What it uses of the memory budget, if it is so much that it counts.
     share: Option<Box<Share>>,
+    /// How fast the peer may still send, if that is limited.
+    pace: Option<Box<Pace>>,
     ending: Option<Arc<Ending>>,
 }
 
@@ -269,6 +272,7 @@ impl Connection {
             remains: Rare::blank(),
             record: None,
             share: None,
+            pace: Pace::of(&config, now),
             ending: None,
             config,
         };

@@ -4,6 +4,7 @@
 //! whose fault it was. Costs time in proportion to the bytes, however they are cut. Refuses to know
 //! sockets, clocks, and what comes after the opening.
 
+mod busy;
 pub mod client;
 mod head;
 mod key;

@@ -17,14 +17,17 @@
 //! ```
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    ALLOW, CONNECTION, CONTENT_LENGTH, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
-    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
+    ALLOW, CONNECTION, CONTENT_LENGTH, HeaderName, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT,
+    SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING,
+    UPGRADE,
 };
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version};
 
+pub use super::busy::Busy;
 use super::client::write_headers;
 use super::head::{Fields, Head, HeadError};
 use super::{has_token, is_text, key, negotiate};
@@ -194,6 +197,9 @@ pub enum RefusalReason {
     /// No subprotocol that both sides speak.
     #[error("no shared subprotocol")]
     Subprotocol,
+    /// The server takes on nobody right now.
+    #[error(transparent)]
+    Busy(#[from] Busy),
     /// The application said no.
     #[error("{0}")]
     Application(String),
@@ -549,10 +555,23 @@ impl Offer {
 }
 
 impl Refusal {
-    /// A refusal of the application's own; a driver uses it for 503 while shutting down.
+    /// A refusal of the application's own.
     pub fn application(status: StatusCode, why: impl Into<String>) -> Box<Self> {
         let mut refusal = Self::new(RefusalReason::Application(why.into()));
         refusal.status = status;
+        refusal
+    }
+
+    /// A refusal of a driver's, which takes on nobody right now; with `Retry-After` in whole seconds, if
+    /// it knows when that may be over.
+    pub fn busy(busy: Busy, retry_after: Option<Duration>) -> Box<Self> {
+        let mut refusal = Self::new(busy.into());
+        refusal.status = busy.status();
+        if let Some(wait) = retry_after {
+            // Rounded up: who comes then is not too early.
+            let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
+            refusal.headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
         refusal
     }
 

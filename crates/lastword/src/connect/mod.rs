@@ -272,7 +272,7 @@ impl Client {
         let failed = |source| ConnectError::Unix { path: path.to_owned(), source };
         let connecting = async { tokio::net::UnixStream::connect(path).await.map_err(failed) };
         let stream = patience.within(Phase::Connecting, connecting).await?;
-        let transport = self.way.secure(&uri, Plain(stream), patience).await?;
+        let transport = self.way.secure(&uri, stream, patience).await?;
         self.open_here(&uri, transport, patience).await
     }
 

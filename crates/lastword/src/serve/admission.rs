@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use lastword_kit::{
-    AcceptError, Addresses, Answer, Decision, Phase, Received, ServerTls, shutting_down,
+    AcceptError, Addresses, Answer, Decision, Phase, Received, ServerTls, Shutdown,
 };
 use lastword_proto::handshake::server::{Opening, Options, Refusal, Step};
 use lastword_proto::{Agreement, Config};
@@ -34,6 +34,7 @@ pub(super) struct Admission {
     pub(super) tls: Option<ServerTls>,
     pub(super) doors: watch::Receiver<Doors>,
     pub(super) gate: Gate,
+    pub(super) shutdown: Shutdown,
 }
 
 impl Admission {
@@ -46,10 +47,18 @@ impl Admission {
         let limit = self.config.open_timeout;
         let deadline = Instant::now() + limit;
         let mut transport: Box<dyn Transport> = match &self.tls {
-            None => Box::new(stream),
+            None => stream.boxed(),
             Some(tls) => {
-                let accepted =
-                    timeout_at(deadline, TlsAcceptor::from(tls.current()).accept(stream)).await;
+                let accepting = TlsAcceptor::from(tls.current()).accept(stream);
+                let mut doors = self.doors.clone();
+                let accepted = tokio::select! {
+                    biased;
+                    // Without a word: to say one would take a handshake.
+                    () = closed(&mut doors) => {
+                        return Err(AcceptError::Refused(self.shutdown.refusal()));
+                    }
+                    accepted = timeout_at(deadline, accepting) => accepted,
+                };
                 let late = |_| AcceptError::TimedOut { limit, phase: Phase::Tls };
                 Box::new(Tls::new(accepted.map_err(late)?.map_err(AcceptError::Tls)?))
             }
@@ -66,7 +75,7 @@ impl Admission {
         refusal: Box<Refusal>,
     ) -> AcceptError {
         if self.tls.is_none() {
-            let mut transport: Box<dyn Transport> = Box::new(stream);
+            let mut transport = stream.boxed();
             let say = async {
                 transport.write_all(&refusal.to_bytes()).await?;
                 leave_readable(&mut transport).await
@@ -120,7 +129,7 @@ impl Admission {
         loop {
             let read = tokio::select! {
                 biased;
-                () = closed(&mut doors) => return Ok(Received::Refused(shutting_down(), None)),
+                () = closed(&mut doors) => return Ok(Received::Refused(self.shutdown.refusal(), None)),
                 read = poll_fn(|cx| poll_read(transport, &mut opening, cx)) => read,
             };
             let Some(step) = read.map_err(AcceptError::Lost)? else {
@@ -140,7 +149,7 @@ impl Admission {
         let mut doors = self.doors.clone();
         let answer = tokio::select! {
             biased;
-            () = closed(&mut doors) => return Err(shutting_down()),
+            () = closed(&mut doors) => return Err(self.shutdown.refusal()),
             answer = self.gate.ask(incoming) => answer,
         };
         received.answered(answer)

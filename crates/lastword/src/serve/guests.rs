@@ -5,15 +5,15 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use lastword_proto::{CloseCode, CloseFrame, Config, Ending, Leave};
+use lastword_kit::{Departure, Opening, Report, Shutdown};
+use lastword_proto::{CloseFrame, Config, Ending, Leave};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::shared::{Shared, Writing, now};
+use crate::shared::{Shared, now};
 
 /// The guests of one listener. Dropping it dismisses them all.
 #[derive(Default)]
@@ -32,8 +32,14 @@ struct List {
 struct Book {
     present: BTreeMap<u64, Guest>,
     next: u64,
-    /// Set when all have to leave: then it matters how they do.
-    farewells: Option<Vec<(Option<SocketAddr>, Arc<Ending>)>>,
+    /// Set when all have to leave.
+    leaving: Option<Leaving>,
+}
+
+/// What is said to those who are still to come, and how those left who were asked to.
+struct Leaving {
+    frame: CloseFrame,
+    departures: Vec<Departure>,
 }
 
 #[derive(Default)]
@@ -63,30 +69,42 @@ impl Guests {
         }
     }
 
-    /// Asks all to leave, and those who are still to come.
-    fn see_off(&self) {
-        let mut book = self.list.book();
-        book.farewells.get_or_insert_default();
-        let connections = book.present.values().filter_map(|guest| guest.connection.as_ref());
-        connections.for_each(|connection| show_the_door(connection));
-    }
-
     /// Whether all were asked to leave.
     pub(super) fn are_seen_off(&self) -> bool {
-        self.list.book().farewells.is_some()
+        self.list.book().leaving.is_some()
     }
 
-    /// Asks all to leave, waits for them, and ends the tasks of those who stay; gives how many those
-    /// were. A task that holds its thread cannot be ended: nobody waits for it longer than for a
-    /// goodbye.
-    pub(super) async fn clear(&self, config: &Config) -> usize {
-        self.see_off();
-        let deadline = Instant::now() + config.close_timeout + config.linger;
-        let _ = timeout_at(deadline, self.all_gone()).await;
+    /// Asks all to leave, and those who are still to come; waits for them, aborts the connections and
+    /// ends the tasks of those who stay, and tells how it went. A task that holds its thread cannot be
+    /// ended: nobody waits for it longer than for a goodbye.
+    pub(super) async fn clear(&self, shutdown: &Shutdown, config: &Config) -> Report {
+        let begun = Instant::now();
+        let present = self.list.book().ask_to_leave(&shutdown.frame);
+        let plan = shutdown.schedule(present, u64::from_le_bytes(lastword_kit::fresh()));
+        let goodbyes = async {
+            for (moment, number) in plan {
+                if !moment.is_zero() {
+                    sleep_until(begun + moment).await;
+                }
+                self.list.say_goodbye(number, &shutdown.frame);
+            }
+            self.all_gone().await;
+        };
+        let deadline = begun + shutdown.patience(config);
+        let seen_off = async {
+            tokio::select! {
+                () = goodbyes => {}
+                // Nobody waits for the hour at which those would be told who have left already.
+                () = self.all_gone() => {}
+            }
+        };
+        if timeout_at(deadline, seen_off).await.is_err() && self.list.abort_connections() {
+            let _ = timeout_at(Instant::now() + config.linger, self.all_gone()).await;
+        }
         let stuck = self.count();
         self.dismiss();
         let _ = timeout_at(Instant::now() + config.linger, self.all_gone()).await;
-        stuck
+        Report::new(self.list.book().departures(), stuck)
     }
 
     /// Waits until those who were asked to leave are gone.
@@ -108,12 +126,6 @@ impl Guests {
             self.list.book().present.values_mut().filter_map(|guest| guest.task.take()).collect();
         tasks.iter().for_each(AbortHandle::abort);
     }
-
-    /// How those took leave who were asked to.
-    pub(super) fn farewells(&self) -> Vec<(Option<SocketAddr>, Arc<Ending>)> {
-        let mut book = self.list.book();
-        book.farewells.as_mut().map(std::mem::take).unwrap_or_default()
-    }
 }
 
 impl Drop for Guests {
@@ -129,19 +141,21 @@ impl Place {
         if let Some(guest) = book.present.get_mut(&self.number) {
             guest.connection = Some(Arc::clone(connection));
         }
-        if book.farewells.is_some() {
-            show_the_door(connection);
+        let frame = book.leaving.as_ref().map(|leaving| leaving.frame.clone());
+        drop(book);
+        if let Some(frame) = frame {
+            show_the_door(connection, frame);
         }
     }
 
     /// The connection is over.
-    pub(super) fn ended(&self, peer: Option<SocketAddr>, ending: &Arc<Ending>) {
+    pub(super) fn ended(&self, opening: &Opening, ending: &Arc<Ending>) {
         let mut book = self.list.book();
         if let Some(guest) = book.present.get_mut(&self.number) {
             guest.connection = None;
         }
-        if let Some(farewells) = &mut book.farewells {
-            farewells.push((peer, Arc::clone(ending)));
+        if let Some(leaving) = &mut book.leaving {
+            leaving.departures.push(Departure::new(opening, Arc::clone(ending)));
         }
     }
 }
@@ -150,7 +164,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut book = self.list.book();
         book.present.remove(&self.number);
-        if book.farewells.is_some() && book.present.is_empty() {
+        if book.leaving.is_some() && book.present.is_empty() {
             self.list.empty.notify_one();
         }
     }
@@ -159,6 +173,27 @@ impl Drop for Place {
 impl List {
     fn book(&self) -> MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn connection(&self, number: u64) -> Option<Arc<Shared>> {
+        self.book().present.get(&number)?.connection.clone()
+    }
+
+    /// Tells a guest to leave, if he is still here.
+    fn say_goodbye(&self, number: u64, frame: &CloseFrame) {
+        if let Some(connection) = self.connection(number) {
+            show_the_door(&connection, frame.clone());
+        }
+    }
+
+    /// Ends all connections that are not over; whether there were any.
+    fn abort_connections(&self) -> bool {
+        let numbers: Vec<_> = self.book().present.keys().copied().collect();
+        let connections = numbers.into_iter().filter_map(|number| self.connection(number));
+        let aborted = connections.map(|shared| {
+            shared.request(|inner| inner.connection.abort(now()));
+        });
+        aborted.count() > 0
     }
 }
 
@@ -169,11 +204,29 @@ impl Book {
         self.present.insert(number, Guest::default());
         number
     }
+
+    /// From now on it matters how guests leave; who they are.
+    fn ask_to_leave(&mut self, frame: &CloseFrame) -> Vec<u64> {
+        self.leaving
+            .get_or_insert_with(|| Leaving { frame: frame.clone(), departures: Vec::new() });
+        self.present.keys().copied().collect()
+    }
+
+    /// How those left who were asked to; told once. Of a guest who holds his thread at least the
+    /// connection is over.
+    fn departures(&mut self) -> Vec<Departure> {
+        let connections = self.present.values_mut().filter_map(|guest| guest.connection.take());
+        let stayed: Vec<_> = connections
+            .filter_map(|shared| {
+                let ending = shared.look().connection.ending().map(Arc::clone)?;
+                Some(Departure::new(&shared.opening, ending))
+            })
+            .collect();
+        let left = self.leaving.as_mut().map(|leaving| std::mem::take(&mut leaving.departures));
+        left.unwrap_or_default().into_iter().chain(stayed).collect()
+    }
 }
 
-fn show_the_door(connection: &Shared) {
-    let mut inner = connection.lock();
-    let frame = CloseFrame::truncated(CloseCode::GOING_AWAY, "server is shutting down");
-    inner.connection.leave(Leave::Shutdown(frame), now());
-    connection.after_request(&mut inner, Writing::Now);
+fn show_the_door(connection: &Shared, frame: CloseFrame) {
+    connection.request(|inner| inner.connection.leave(Leave::Shutdown(frame), now()));
 }

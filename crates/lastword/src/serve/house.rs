@@ -1,30 +1,28 @@
-//! What one thread does for a server: accepts from a listener, and leads each stream through its
+//! What one thread does for a server: accepts from its listeners, and leads each stream through its
 //! whole life; until the doors close, and those who are inside have left.
 
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lastword_kit::{AcceptError, Addresses, HandlerError, Outcome, Report, Ticket, Turnstile};
-use lastword_proto::Ending;
-use tokio::net::TcpStream;
+use lastword_kit::{AcceptError, Addresses, HandlerError, Report, Ticket, Turnstile, Visit};
 use tokio::time::Instant;
 
-use super::Observer;
 use super::admission::{Admission, Doors};
 use super::guests::{Guests, Place};
-use super::listener::Listener;
+use super::listener::Listeners;
+use super::monitor::Reporter;
 use super::served::Served;
-use crate::shared::{Keeper, Shared};
+use super::stream::Stream;
+use crate::shared::{Keeper, Shared, now};
 use crate::websocket::WebSocket;
 
 /// All that a server's listeners share.
 pub(super) struct House<F> {
     pub(super) admission: Admission,
     pub(super) handler: F,
-    pub(super) observer: Option<Observer>,
+    pub(super) reporter: Reporter,
     pub(super) turnstile: Arc<Turnstile>,
 }
 
@@ -35,7 +33,7 @@ where
 {
     /// Serves all who come, until the doors close; then waits for those who are here. When nobody
     /// is left to close the doors, all is dropped at once.
-    pub(super) async fn attend(self: Arc<Self>, listener: Listener) -> Report {
+    pub(super) async fn attend(self: Arc<Self>, mut listeners: Listeners) -> Report {
         let guests = Guests::default();
         let mut doors = self.admission.doors.clone();
         let mut closed =
@@ -52,14 +50,17 @@ where
                     pace.as_mut().reset(Instant::now() + PACE);
                     paced = guests.count() > 0;
                 }
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, peer)) => {
+                accepted = listeners.accept() => match accepted {
+                    Ok((addresses, stream)) => {
                         paced = true;
-                        match listener.prepare(&stream, peer) {
-                            Ok(addresses) => guests.spawn(|place| {
-                                Arc::clone(&self).welcome(stream, addresses, place)
+                        let visit = self.reporter.enter();
+                        match stream {
+                            Ok(stream) => guests.spawn(|place| {
+                                Arc::clone(&self).welcome(stream, addresses, place, visit)
                             }),
-                            Err(error) => self.observe(peer, Err(AcceptError::Lost(error))),
+                            Err(error) => {
+                                self.reporter.failed(visit, addresses, AcceptError::Lost(error));
+                            }
                         }
                     }
                     Err(error) => {
@@ -71,35 +72,30 @@ where
                 },
             }
         }
-        drop(listener);
-        let stuck = guests.clear(&self.admission.config).await;
-        let farewells = guests.farewells().into_iter();
-        let endings = farewells.filter_map(|(peer, ending)| Some((peer?, ending))).collect();
-        Report::new(endings, stuck)
+        drop(listeners);
+        guests.clear(&self.admission.shutdown, &self.admission.config).await
     }
 
     /// The whole life of an accepted stream.
     fn welcome(
         self: Arc<Self>,
-        stream: TcpStream,
+        stream: Stream,
         addresses: Addresses,
         place: Place,
+        visit: Visit,
     ) -> impl Future<Output = ()> + Send + 'static {
         // In a box of its own, that goes when the opening is over: the task lives as long as the
         // connection, and would keep room for it.
-        let entrance = Box::pin(Arc::clone(&self).enter(stream, addresses));
+        let entrance = Box::pin(Arc::clone(&self).enter(stream, addresses, visit));
         async move {
             // The ticket is given back when all is over, the handler included.
-            let Some((shared, _ticket)) = entrance.await else { return };
+            let Some((shared, _ticket, visit)) = entrance.await else { return };
             place.connected(&shared);
             let handler = pin!(Some((self.handler)(WebSocket::new(Arc::clone(&shared)))));
             let mut served = Served::new(handler, Arc::clone(&shared));
             let ending = served.over().await;
-            // Whoever was accepted has an address.
-            if let Some(peer) = shared.opening.peer_addr {
-                place.ended(Some(peer), &ending);
-                self.observe(peer, Ok(ending));
-            }
+            place.ended(&shared.opening, &ending);
+            self.reporter.ended(visit, &shared.opening, ending);
             drop(shared);
             // A handler may have work left when its connection is over.
             served.handler_done().await;
@@ -109,12 +105,12 @@ where
     /// From a stream to a connection, if it becomes one.
     async fn enter(
         self: Arc<Self>,
-        stream: TcpStream,
+        stream: Stream,
         addresses: Addresses,
-    ) -> Option<(Arc<Shared>, Ticket)> {
-        // Whoever was accepted has an address.
-        let peer = addresses.peer?;
-        let (ticket, admitted) = match self.turnstile.enter(peer.ip()) {
+        mut visit: Visit,
+    ) -> Option<(Arc<Shared>, Ticket, Visit)> {
+        let address = addresses.peer.map(|peer| peer.ip());
+        let (ticket, admitted) = match self.turnstile.enter(address, now()) {
             Ok((ticket, _opening)) => (Some(ticket), self.admission.admit(stream, addresses).await),
             Err(refusal) => (None, Err(self.admission.turn_away(stream, refusal).await)),
         };
@@ -122,19 +118,13 @@ where
             Ok((transport, agreement)) => {
                 let config = Arc::clone(&self.admission.config);
                 let shared = Shared::new(transport, agreement, addresses, config, Keeper::Server);
-                Some((shared, ticket?))
+                visit.opened();
+                Some((shared, ticket?, visit))
             }
             Err(error) => {
-                tracing::debug!(%peer, %error, "no connection");
-                self.observe(peer, Err(error));
+                self.reporter.failed(visit, addresses, error);
                 None
             }
-        }
-    }
-
-    fn observe(&self, peer: SocketAddr, result: Result<Arc<Ending>, AcceptError>) {
-        if let Some(observer) = &self.observer {
-            observer(Outcome::new(peer, result));
         }
     }
 }

@@ -11,39 +11,46 @@
 //! request, how many may be here and which certificate is shown, `lastword-kit` knows, for any driver.
 
 mod admission;
+mod bound;
 mod gate;
 mod guests;
 mod house;
+mod listen;
 mod listener;
+mod monitor;
 mod routes;
 mod served;
+#[cfg(unix)]
+mod socket_file;
+mod stream;
 mod upgrades;
 mod worker;
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use lastword_kit::{
-    AcceptError, Addresses, Answer, Credentials, HandlerError, Incoming, Limits, Outcome, Report,
-    ServerTls, Turnstile,
+    AcceptError, Addresses, Answer, Credentials, HandlerError, Incoming, Limits, Outcome,
+    ServerTls, Shutdown,
 };
 use lastword_proto::Config;
 use lastword_proto::handshake::server::{Hosts, Options, Origins, Subprotocols};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, ToSocketAddrs};
+use tokio::net::ToSocketAddrs;
 use tokio::sync::watch;
 
 use self::admission::{Admission, Doors};
+pub use self::bound::Bound;
 use self::gate::{Basic, Gate};
-use self::house::House;
-use self::listener::{Listener, listen, listen_together, share};
+use self::listen::{How, listen};
+pub use self::listen::{Listen, ListeningSocket};
+use self::monitor::Reporter;
+pub use self::monitor::{Departures, Monitor};
 pub use self::routes::Routes;
-pub use self::upgrades::{Carrier, Farewells, Pending, Upgrades};
-use self::worker::Worker;
+pub use self::upgrades::{Carrier, Pending, Upgrades};
 use crate::pump::Pump;
 use crate::shared::{Keeper, Shared};
 use crate::transport::Plain;
@@ -93,7 +100,7 @@ where
 /// let server = Server::new()
 ///     .config(config)
 ///     .subprotocols(Subprotocols::Optional(vec!["v2.chat".into()]))
-///     .observe(|outcome| println!("{}: {:?}", outcome.peer, outcome.result));
+///     .observe(|outcome| println!("{outcome}"));
 /// let bound = server.bind("127.0.0.1:0").await?;
 /// let url = format!("ws://{}", bound.local_addr()?);
 ///
@@ -121,13 +128,12 @@ pub struct Server {
     config: Config,
     options: Options,
     tls: Option<ServerTls>,
-    observer: Option<Observer>,
+    reporter: Reporter,
     threads: Option<NonZeroUsize>,
     gate: Gate,
     limits: Limits,
+    shutdown: Shutdown,
 }
-
-type Observer = Arc<dyn Fn(Outcome) + Send + Sync>;
 
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -176,6 +182,25 @@ impl Server {
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// How it takes leave of those who are connected when it shuts down: with which code, spread over
+    /// how long, within which deadline. By default all are told 1001 at once, and given
+    /// `Config::close_timeout` and `Config::linger` to leave.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use lastword::{Server, Shutdown};
+    ///
+    /// let mut shutdown = Shutdown::restart(); // 1012
+    /// shutdown.spread = Duration::from_secs(20);
+    /// shutdown.deadline = Some(Duration::from_secs(50));
+    /// let server = Server::new().shutdown(shutdown);
+    /// ```
+    #[must_use]
+    pub fn shutdown(mut self, shutdown: Shutdown) -> Self {
+        self.shutdown = shutdown;
         self
     }
 
@@ -245,11 +270,23 @@ impl Server {
         self
     }
 
-    /// Tells `observer` what became of each accepted stream, when it is known.
+    /// Tells `observer` what became of each stream, when it is known: how its connection ended, or why
+    /// there was none. All are told: those that it serves, those of [`accept`](Self::accept) and of
+    /// [`upgrades`](Self::upgrades).
+    ///
+    /// It is called where the connection is served, and holds that up: whoever has to wait for
+    /// something is better served by [`Monitor::departures`].
     #[must_use]
     pub fn observe(mut self, observer: impl Fn(Outcome) + Send + Sync + 'static) -> Self {
-        self.observer = Some(Arc::new(observer));
+        self.reporter.observer = Some(Arc::new(observer));
         self
+    }
+
+    /// Numbers of all streams of this server, and how its connections end, for whoever asks from
+    /// wherever; see [`Monitor`]. Clones of a server, and its [`upgrades`](Self::upgrades), count
+    /// together.
+    pub fn monitor(&self) -> Monitor {
+        self.reporter.monitor()
     }
 
     /// Serves on so many threads of its own, each with a listener and a single-threaded runtime,
@@ -278,29 +315,79 @@ impl Server {
     }
 
     /// For connections that come through an HTTP server of somebody else: hyper, axum, any. Takes the
-    /// settings, subprotocols and origins along; TLS, threads and the observer of
-    /// [`observe`](Self::observe) are for what this server accepts itself.
+    /// settings, subprotocols, origins, limits, the way to shut down, the observer and the monitor along;
+    /// TLS, threads and what is asked about requests are for what this server accepts itself.
     pub fn upgrades(self) -> Upgrades {
-        Upgrades::new(self.config, self.options)
+        let Self { config, options, limits, shutdown, reporter, .. } = self;
+        Upgrades::new(config, options, limits, shutdown, reporter)
     }
 
-    /// Listens; starts its threads, if it has some of its own.
+    /// Listens at this address, or the first of a name's that can be listened on; starts its threads, if
+    /// it has some of its own. [`listen`](Self::listen) does more.
     ///
     /// # Errors
     /// When `address` cannot be listened on, or the operating system has no thread.
     pub async fn bind(self, address: impl ToSocketAddrs) -> io::Result<Bound> {
+        let (how, threads) = (How::default(), self.sockets());
         let mut failure = io::Error::new(io::ErrorKind::InvalidInput, "no address");
         for address in tokio::net::lookup_host(address).await? {
-            match Listening::at(address, self.threads).await {
-                Ok(listening) => return Ok(Bound { listening, server: self }),
+            match listen(address, how, threads) {
+                Ok(sockets) => {
+                    let of_threads = sockets.into_iter().map(|socket| vec![socket]).collect();
+                    return Bound::new(self, of_threads).await;
+                }
                 Err(error) => failure = error,
             }
         }
         Err(failure)
     }
 
-    /// Serves from a socket of the caller's own that listens already: one that was inherited from
-    /// systemd or from the process before, or has options that [`bind`](Self::bind) does not set.
+    /// Listens at all of these places; see [`Listen`].
+    ///
+    /// # Errors
+    /// When one of them cannot be listened on, which the error names, or the operating system has no
+    /// thread.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes all sockets.
+    pub async fn listen(self, listen: Listen) -> io::Result<Bound> {
+        let of_threads = listen.open(self.sockets()).await?;
+        Bound::new(self, of_threads).await
+    }
+
+    /// Listens at a path in the file system; [`Listen::unix`] says what becomes of a file that is there
+    /// already, and of ours. Peers have no addresses there.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// # let path = std::env::temp_dir().join(format!("lastword-bind-{}", std::process::id()));
+    /// let bound = lastword::Server::new().bind_unix(&path).await?;
+    /// # drop(bound);
+    /// # assert!(!path.exists());
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// When it cannot be listened on: somebody does already, or a file is in the way that is no socket.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the socket and removes its file.
+    #[cfg(unix)]
+    pub async fn bind_unix(self, path: impl Into<std::path::PathBuf>) -> io::Result<Bound> {
+        self.listen(Listen::new().unix(path)).await
+    }
+
+    /// How many sockets it needs for each address: one for each thread.
+    const fn sockets(&self) -> NonZeroUsize {
+        match self.threads {
+            Some(threads) => threads,
+            None => NonZeroUsize::MIN,
+        }
+    }
+
+    /// Serves from a socket of the caller's own that listens already, of TCP or Unix: one that was
+    /// inherited from systemd or from the process before, or has options that [`Listen`] does not set.
+    /// The file of a Unix socket stays where it is.
     ///
     /// With [`threads`](Self::threads) all of them accept from this one socket.
     ///
@@ -318,16 +405,9 @@ impl Server {
     ///
     /// # Cancel safety
     /// Dropping the future closes the socket.
-    pub async fn listen_on(self, listener: std::net::TcpListener) -> io::Result<Bound> {
-        listener.set_nonblocking(true)?;
-        let listening = match self.threads {
-            None => Listening::Here(Listener::new(TcpListener::from_std(listener)?)),
-            Some(threads) => {
-                let address = listener.local_addr()?;
-                Listening::on_threads(address, share(listener, threads)?).await?
-            }
-        };
-        Ok(Bound { listening, server: self })
+    pub async fn listen_on(self, socket: impl Into<ListeningSocket>) -> io::Result<Bound> {
+        let of_threads = socket.into().share(self.sockets())?;
+        Bound::new(self, of_threads.into_iter().map(|socket| vec![socket]).collect()).await
     }
 
     /// Accepts one connection over a stream of the caller's own; speaks TLS over it, if that is
@@ -344,147 +424,27 @@ impl Server {
     {
         let (config, options) = (Arc::new(self.config), Arc::new(self.options));
         let (_open, doors) = watch::channel(Doors::Open);
-        let admission = Admission { config, options, tls: self.tls, doors, gate: self.gate };
+        let Self { tls, gate, shutdown, .. } = self;
+        let admission = Admission { config, options, tls, doors, gate, shutdown };
         let addresses = Addresses::default();
-        let (transport, agreement) = admission.admit(Plain(stream), addresses).await?;
+        let mut visit = self.reporter.enter();
+        let admitted = admission.admit(Plain(stream), addresses).await;
+        // Whoever called is told the error; here it is only counted.
+        let (transport, agreement) = match admitted {
+            Ok(admitted) => admitted,
+            Err(error) => {
+                visit.failed(&error);
+                return Err(error);
+            }
+        };
         let config = admission.config;
         let shared = Shared::new(transport, agreement, addresses, config, Keeper::Pump);
-        tokio::spawn(Pump::new(Arc::clone(&shared)));
-        Ok(WebSocket::new(shared))
-    }
-}
-
-/// A server that listens.
-#[derive(Debug)]
-pub struct Bound {
-    listening: Listening,
-    server: Server,
-}
-
-/// Where connections are accepted and served.
-#[derive(Debug)]
-enum Listening {
-    /// In the runtime that the server was bound in.
-    Here(Listener),
-    /// On threads of the server's own.
-    Threads(SocketAddr, Vec<Worker>),
-}
-
-impl Listening {
-    async fn at(address: SocketAddr, threads: Option<NonZeroUsize>) -> io::Result<Self> {
-        let Some(threads) = threads else {
-            return listen(address).map(Listener::new).map(Self::Here);
-        };
-        let listeners = listen_together(address, threads)?;
-        let address = listeners.first().map_or(Ok(address), std::net::TcpListener::local_addr)?;
-        Self::on_threads(address, listeners).await
-    }
-
-    /// A thread for each socket.
-    async fn on_threads(
-        address: SocketAddr,
-        listeners: Vec<std::net::TcpListener>,
-    ) -> io::Result<Self> {
-        let mut workers = Vec::new();
-        for listener in listeners {
-            workers.push(Worker::start(listener).await?);
-        }
-        Ok(Self::Threads(address, workers))
-    }
-}
-
-impl Bound {
-    /// Where it listens; tells the port if 0 was asked for.
-    ///
-    /// # Errors
-    /// When the operating system does not say.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        match &self.listening {
-            Listening::Here(listener) => listener.local_addr(),
-            Listening::Threads(address, _) => Ok(*address),
-        }
-    }
-
-    /// Serves each connection with `handler`, for ever; see [`serve`].
-    ///
-    /// # Cancel safety
-    /// Dropping the future stops listening and drops all connections.
-    pub async fn serve<F, T>(self, handler: F)
-    where
-        F: Fn(WebSocket) -> T + Send + Sync + 'static,
-        T: Future<Output = Result<(), HandlerError>> + Send + 'static,
-    {
-        self.serve_until(handler, std::future::pending()).await;
-    }
-
-    /// Serves each connection with the handler that its path leads to, for ever; see [`Routes`].
-    /// Requests for other paths are answered with 404, but only when
-    /// [`Server::basic_auth`] and [`Server::on_request`] have let them in.
-    ///
-    /// # Cancel safety
-    /// Dropping the future stops listening and drops all connections.
-    pub async fn serve_routes(self, routes: Routes) {
-        self.serve_routes_until(routes, std::future::pending()).await;
-    }
-
-    /// Does as [`serve_routes`](Self::serve_routes) until `shutdown` is ready, and then as
-    /// [`serve_until`](Self::serve_until).
-    ///
-    /// # Cancel safety
-    /// Dropping the future stops listening and drops all connections.
-    pub async fn serve_routes_until(
-        mut self,
-        routes: Routes,
-        shutdown: impl Future<Output = ()>,
-    ) -> Report {
-        let routes = Arc::new(routes);
-        self.server.gate.routes = Some(Arc::clone(&routes));
-        self.serve_until(move |ws| routes.handle(ws), shutdown).await
-    }
-
-    /// Serves each connection with `handler` until `shutdown` is ready; then stops listening,
-    /// answers openings in progress with 503, closes all connections with 1001, and waits for them
-    /// and their handlers, never longer than `Config::close_timeout` and twice `Config::linger` together: also for handlers that
-    /// hold their thread.
-    ///
-    /// # Cancel safety
-    /// Dropping the future stops listening and drops all connections.
-    pub async fn serve_until<F, T>(self, handler: F, shutdown: impl Future<Output = ()>) -> Report
-    where
-        F: Fn(WebSocket) -> T + Send + Sync + 'static,
-        T: Future<Output = Result<(), HandlerError>> + Send + 'static,
-    {
-        let Self { listening, server: Server { config, options, tls, observer, gate, limits, .. } } =
-            self;
-        let (open, doors) = watch::channel(Doors::Open);
-        let (config, options) = (Arc::new(config), Arc::new(options));
-        let admission = Admission { config, options, tls, doors, gate };
-        let house = Arc::new(House {
-            admission,
-            handler,
-            observer,
-            turnstile: Arc::new(Turnstile::new(limits)),
+        visit.opened();
+        let (reporter, kept) = (self.reporter, Arc::clone(&shared));
+        tokio::spawn(async move {
+            let ending = Pump::new(Arc::clone(&kept)).await;
+            reporter.ended(visit, &kept.opening, ending);
         });
-        let shutdown = async {
-            shutdown.await;
-            open.send_replace(Doors::Closed);
-        };
-        match listening {
-            Listening::Here(listener) => tokio::join!(house.attend(listener), shutdown).0,
-            Listening::Threads(_, workers) => {
-                let attend = |worker: Worker| {
-                    let house = Arc::clone(&house);
-                    worker.work(|listener| house.attend(listener))
-                };
-                let reports: Vec<_> = workers.into_iter().map(attend).collect();
-                shutdown.await;
-                let mut report = Report::default();
-                for of_thread in reports {
-                    // A thread reports whatever its handlers did.
-                    report.add(of_thread.await.unwrap_or_default());
-                }
-                report
-            }
-        }
+        Ok(WebSocket::new(shared))
     }
 }

@@ -13,18 +13,21 @@ use std::{fmt, io};
 
 use bytes::Bytes;
 use http::{Request, Response};
-use lastword_kit::{AcceptError, Addresses, Phase, shutting_down};
+use lastword_kit::{
+    AcceptError, Addresses, HandlerError, Limits, OpeningTicket, Phase, Report, Shutdown, Ticket,
+    Turnstile, Visit,
+};
 use lastword_proto::handshake::server::{Offer, Options, Refusal};
 use lastword_proto::{Agreement, Config, Ending};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::HandlerError;
 use super::guests::{Guests, Place};
+use super::monitor::Reporter;
 use super::served::Served;
 use crate::pump::Pump;
-use crate::shared::{Keeper, Shared};
+use crate::shared::{Keeper, Shared, now};
 use crate::transport::{Plain, Transport, addresses as addresses_of};
 use crate::websocket::WebSocket;
 
@@ -91,11 +94,11 @@ pub struct Upgrades {
 struct Gate {
     config: Arc<Config>,
     options: Arc<Options>,
-    observer: Option<Observer>,
+    reporter: Reporter,
+    turnstile: Arc<Turnstile>,
+    shutdown: Shutdown,
     guests: Guests,
 }
-
-type Observer = Arc<dyn Fn(Result<Arc<Ending>, AcceptError>) + Send + Sync>;
 
 /// A request that is accepted, and waits for its stream.
 #[must_use = "a response that was sent promises a connection"]
@@ -103,6 +106,14 @@ pub struct Pending {
     gate: Arc<Gate>,
     agreement: Agreement,
     peer: Option<SocketAddr>,
+    place: Admitted,
+}
+
+/// That it counts among all: as one that has come, as one that is here, as one that is opening.
+struct Admitted {
+    visit: Visit,
+    ticket: Ticket,
+    opening: OpeningTicket,
 }
 
 /// What a connection is to run over: a stream, and what was read from it already.
@@ -116,16 +127,6 @@ pub struct Carrier {
     read_ahead: Bytes,
 }
 
-/// What became of the connections that were open at [`Upgrades::shut_down`].
-#[derive(Debug, Default)]
-#[non_exhaustive]
-pub struct Farewells {
-    /// How each of them ended.
-    pub endings: Vec<Arc<Ending>>,
-    /// How many handlers were still busy after that, and were dropped.
-    pub stuck: usize,
-}
-
 impl Default for Upgrades {
     /// Those of a server with default settings.
     fn default() -> Self {
@@ -134,21 +135,17 @@ impl Default for Upgrades {
 }
 
 impl Upgrades {
-    pub(super) fn new(config: Config, options: Options) -> Self {
-        let (config, options) = (Arc::new(config), Arc::new(options));
-        Self { gate: Arc::new(Gate { config, options, observer: None, guests: Guests::default() }) }
-    }
-
-    /// These, with an observer that is told what became of each request: how its connection ended, or
-    /// why there was none. Counts its connections apart from those of `self`.
-    #[must_use]
-    pub fn observe(
-        self,
-        observer: impl Fn(Result<Arc<Ending>, AcceptError>) + Send + Sync + 'static,
+    pub(super) fn new(
+        config: Config,
+        options: Options,
+        limits: Limits,
+        shutdown: Shutdown,
+        reporter: Reporter,
     ) -> Self {
-        let (config, options) = (Arc::clone(&self.gate.config), Arc::clone(&self.gate.options));
-        let observer: Option<Observer> = Some(Arc::new(observer));
-        Self { gate: Arc::new(Gate { config, options, observer, guests: Guests::default() }) }
+        let (config, options) = (Arc::new(config), Arc::new(options));
+        let turnstile = Arc::new(Turnstile::new(limits));
+        let guests = Guests::default();
+        Self { gate: Arc::new(Gate { config, options, reporter, turnstile, shutdown, guests }) }
     }
 
     /// Judges a request: the 101 response to send before anything else, and what makes a connection
@@ -160,24 +157,26 @@ impl Upgrades {
     /// # Errors
     /// A [`Refusal`], by the same rules and limits that a [`Server`](super::Server) of this crate has,
     /// and with 503 after [`shut_down`](Self::shut_down); [`Refusal::to_response`] is to be sent.
+    ///
+    /// Limits per address hold where the peer's address is known: where a [`SocketAddr`] stands in the
+    /// extensions of the request, which is then the connection's address, too.
     pub fn accept<B>(&self, request: &Request<B>) -> Result<(Response<()>, Pending), Box<Refusal>> {
-        let judged = self.judge(request);
-        if let Err(refusal) = &judged {
-            tracing::debug!(status = %refusal.status(), reason = %refusal.reason(), "no connection");
-            self.gate.observe(|| Err(AcceptError::Refused(refusal.clone())));
+        let gate = Arc::clone(&self.gate);
+        let visit = gate.reporter.enter();
+        let peer = request.extensions().get::<SocketAddr>().copied();
+        match gate.judge(request, peer) {
+            Ok((agreement, ticket, opening)) => {
+                let response = agreement.exchange.response();
+                let place = Admitted { visit, ticket, opening };
+                Ok((response, Pending { gate, agreement, peer, place }))
+            }
+            Err(refusal) => {
+                let addresses = Addresses { local: None, peer };
+                let error = AcceptError::Refused(refusal.clone());
+                gate.reporter.failed(visit, addresses, error);
+                Err(refusal)
+            }
         }
-        let agreement = judged?;
-        let response = agreement.exchange.response();
-        Ok((response, Pending { gate: Arc::clone(&self.gate), agreement, peer: None }))
-    }
-
-    fn judge<B>(&self, request: &Request<B>) -> Result<Agreement, Box<Refusal>> {
-        if self.gate.guests.are_seen_off() {
-            return Err(shutting_down());
-        }
-        let (options, config) = (Arc::clone(&self.gate.options), Arc::clone(&self.gate.config));
-        let (_, agreement) = Offer::of_request(request, options, config)?.accept()?;
-        Ok(agreement)
     }
 
     /// How many connections and handlers there are.
@@ -185,19 +184,16 @@ impl Upgrades {
         self.gate.guests.count()
     }
 
-    /// Refuses further requests with 503, closes all connections with 1001, and waits for them and
-    /// their handlers, never longer than `Config::close_timeout` and twice `Config::linger` together: also for handlers that
-    /// hold their thread. An HTTP
-    /// server does not wait for connections that it has let go of: call this when it is done, or with
-    /// it.
+    /// Refuses further requests with 503, says goodbye to all connections, and waits for them and their
+    /// handlers, as [`Server::shutdown`](super::Server::shutdown) says and as
+    /// [`Bound::serve_until`](super::Bound::serve_until) does. An HTTP server does not wait for
+    /// connections that it has let go of: call this when it is done, or with it.
     ///
     /// # Cancel safety
-    /// Nothing is lost: those who were told to leave do; a second call waits on.
-    pub async fn shut_down(&self) -> Farewells {
-        let Gate { config, guests, .. } = &*self.gate;
-        let stuck = guests.clear(config).await;
-        let endings = guests.farewells().into_iter().map(|(_, ending)| ending).collect();
-        Farewells { endings, stuck }
+    /// Nothing is lost: those who were told to leave do; a second call tells the others, and waits on.
+    pub async fn shut_down(&self) -> Report {
+        let Gate { config, guests, shutdown, .. } = &*self.gate;
+        guests.clear(shutdown, config).await
     }
 }
 
@@ -209,7 +205,7 @@ impl Pending {
 
     /// The peer's address, where the HTTP server knows it and the stream will not: behind TLS, or a
     /// proxy that tells it.
-    pub const fn peer_addr(mut self, peer: SocketAddr) -> Self {
+    pub fn peer_addr(mut self, peer: SocketAddr) -> Self {
         self.peer = Some(peer);
         self
     }
@@ -221,13 +217,14 @@ impl Pending {
     /// Outside of a tokio runtime.
     pub fn upgrade(self, stream: impl Into<Carrier>) -> WebSocket {
         let gate = Arc::clone(&self.gate);
-        let shared = self.connect(stream.into(), Keeper::Pump);
+        let (shared, visit, ticket) = self.connect(stream.into(), Keeper::Pump);
         let kept = Arc::clone(&shared);
         let at = Arc::clone(&gate);
         gate.guests.spawn(|place| async move {
+            let _ticket = ticket;
             place.connected(&kept);
             let ending = Pump::new(Arc::clone(&kept)).await;
-            at.ended(&place, &kept, ending);
+            at.ended(&place, visit, &kept, ending);
         });
         WebSocket::new(shared)
     }
@@ -255,12 +252,13 @@ impl Pending {
         let entrance = Box::pin(self.enter(stream));
         let at = Arc::clone(&gate);
         gate.guests.spawn(|place| async move {
-            let Some(shared) = entrance.await else { return };
+            // The ticket is given back when all is over, the handler included.
+            let Some((shared, visit, _ticket)) = entrance.await else { return };
             place.connected(&shared);
             let handler = pin!(Some(handler(WebSocket::new(Arc::clone(&shared)))));
             let mut served = Served::new(handler, Arc::clone(&shared));
             let ending = served.over().await;
-            at.ended(&place, &shared, ending);
+            at.ended(&place, visit, &shared, ending);
             drop(shared);
             // A handler may have work left when its connection is over.
             served.handler_done().await;
@@ -271,37 +269,50 @@ impl Pending {
     async fn enter<C: Into<Carrier>>(
         self,
         stream: impl Future<Output = io::Result<C>>,
-    ) -> Option<Arc<Shared>> {
+    ) -> Option<(Arc<Shared>, Visit, Ticket)> {
         let limit = self.gate.config.open_timeout;
         let failure = match timeout(limit, stream).await {
             Ok(Ok(stream)) => return Some(self.connect(stream.into(), Keeper::Server)),
             Ok(Err(error)) => AcceptError::Lost(error),
             Err(_) => AcceptError::TimedOut { limit, phase: Phase::Handshake },
         };
-        tracing::debug!(error = %failure, "no connection");
-        self.gate.observe(|| Err(failure));
+        let addresses = Addresses { local: None, peer: self.peer };
+        self.gate.reporter.failed(self.place.visit, addresses, failure);
         None
     }
 
-    fn connect(self, carrier: Carrier, keeper: Keeper) -> Arc<Shared> {
-        let Self { gate, mut agreement, peer } = self;
+    fn connect(self, carrier: Carrier, keeper: Keeper) -> (Arc<Shared>, Visit, Ticket) {
+        let Self { gate, mut agreement, peer, place: Admitted { mut visit, ticket, opening } } =
+            self;
         let Carrier { transport, mut addresses, read_ahead } = carrier;
         agreement.leftover = read_ahead;
         addresses.peer = peer.or(addresses.peer);
-        Shared::new(transport, agreement, addresses, Arc::clone(&gate.config), keeper)
+        let config = Arc::clone(&gate.config);
+        let shared = Shared::new(transport, agreement, addresses, config, keeper);
+        visit.opened();
+        drop(opening);
+        (shared, visit, ticket)
     }
 }
 
 impl Gate {
-    fn ended(&self, place: &Place, shared: &Shared, ending: Arc<Ending>) {
-        place.ended(shared.opening.peer_addr, &ending);
-        self.observe(|| Ok(ending));
+    fn judge<B>(
+        &self,
+        request: &Request<B>,
+        peer: Option<SocketAddr>,
+    ) -> Result<(Agreement, Ticket, OpeningTicket), Box<Refusal>> {
+        if self.guests.are_seen_off() {
+            return Err(self.shutdown.refusal());
+        }
+        let (ticket, opening) = self.turnstile.enter(peer.map(|peer| peer.ip()), now())?;
+        let (options, config) = (Arc::clone(&self.options), Arc::clone(&self.config));
+        let (_, agreement) = Offer::of_request(request, options, config)?.accept()?;
+        Ok((agreement, ticket, opening))
     }
 
-    fn observe(&self, result: impl FnOnce() -> Result<Arc<Ending>, AcceptError>) {
-        if let Some(observer) = &self.observer {
-            observer(result());
-        }
+    fn ended(&self, place: &Place, visit: Visit, shared: &Shared, ending: Arc<Ending>) {
+        place.ended(&shared.opening, &ending);
+        self.reporter.ended(visit, &shared.opening, ending);
     }
 }
 

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses what it needs")]
 
+pub mod http;
 pub mod pipes;
 pub mod tls;
 

@@ -1,0 +1,298 @@
+//! Where a server listens, and how: places become sockets that listen, one of each for every thread.
+//!
+//! All of them or none: a server that listens at half of its addresses would be found out by those who
+//! come to the other half.
+
+use std::io;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+#[cfg(unix)]
+use std::sync::Arc;
+
+use tokio::net::TcpSocket;
+
+#[cfg(unix)]
+use super::socket_file::SocketFile;
+
+/// Where a server listens, and how, for [`Server::listen`](super::Server::listen): any number of addresses,
+/// names, Unix sockets, and sockets that listen already.
+///
+/// ```
+/// use lastword::{Listen, Server};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// # let path = std::env::temp_dir().join(format!("lastword-doc-{}", std::process::id()));
+/// let listen = Listen::new().tcp("127.0.0.1:0").tcp("127.0.0.2:0").backlog(1024);
+/// # #[cfg(unix)]
+/// let listen = listen.unix(&path);
+/// # #[cfg(target_os = "linux")] {
+/// let bound = Server::new().listen(listen).await?;
+/// assert_eq!(bound.local_addrs().len(), 2);
+/// # }
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
+#[derive(Debug, Default)]
+#[must_use]
+pub struct Listen {
+    places: Vec<Place>,
+    how: How,
+}
+
+#[derive(Debug)]
+enum Place {
+    /// All addresses of a name, or one.
+    Tcp(String),
+    #[cfg(unix)]
+    Unix(PathBuf),
+    Socket(ListeningSocket),
+}
+
+/// How sockets listen that are made here.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct How {
+    backlog: u32,
+    port: Port,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Port {
+    Ours,
+    Shared,
+}
+
+impl Default for How {
+    fn default() -> Self {
+        Self { backlog: BACKLOG, port: Port::Ours }
+    }
+}
+
+impl Listen {
+    /// Nowhere yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// At this address and port: `127.0.0.1:8765`, `[::1]:8765`, a `SocketAddr`, or at all addresses of a
+    /// name, as in `localhost:8765`. If the port is 0, all addresses of the name get the same free one.
+    pub fn tcp(mut self, address: impl ToString) -> Self {
+        self.places.push(Place::Tcp(address.to_string()));
+        self
+    }
+
+    /// At this path in the file system. A socket that is left there from a server that is gone is
+    /// replaced; one where somebody listens, or a file that is no socket, is an error. The socket is
+    /// removed when the server stops listening. Who may connect, the permissions of its directory say.
+    #[cfg(unix)]
+    pub fn unix(mut self, path: impl Into<PathBuf>) -> Self {
+        self.places.push(Place::Unix(path.into()));
+        self
+    }
+
+    /// At a socket that listens already; see [`Server::listen_on`](super::Server::listen_on).
+    pub fn socket(mut self, socket: impl Into<ListeningSocket>) -> Self {
+        self.places.push(Place::Socket(socket.into()));
+        self
+    }
+
+    /// How many connections may wait to be accepted, at each address; 4096. The operating system has a
+    /// limit of its own, too (`net.core.somaxconn`).
+    pub fn backlog(mut self, connections: u32) -> Self {
+        self.how.backlog = connections;
+        self
+    }
+
+    /// Shares its ports with other processes of the same user that do so, too (`SO_REUSEPORT`): the
+    /// next version of a server, say, before this one stops. Linux spreads connections over all of them.
+    /// Not on Windows and Solaris, where it is an error.
+    pub fn share_port(mut self) -> Self {
+        self.how.port = Port::Shared;
+        self
+    }
+
+    /// Sockets for `threads`, each with one for each place.
+    pub(super) async fn open(self, threads: NonZeroUsize) -> io::Result<Vec<Vec<ListeningSocket>>> {
+        let Self { places, how } = self;
+        let mut of_threads: Vec<Vec<_>> = (0..threads.get()).map(|_| Vec::new()).collect();
+        for place in places {
+            let name = place.to_string();
+            // Of several places it has to be said which it was.
+            let named = |error: io::Error| {
+                io::Error::new(error.kind(), format!("cannot listen on {name}: {error}"))
+            };
+            let opened = place.open(how, threads).await.map_err(named)?;
+            for sockets in opened {
+                of_threads.iter_mut().zip(sockets).for_each(|(all, socket)| all.push(socket));
+            }
+        }
+        if of_threads.first().is_none_or(Vec::is_empty) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "nowhere to listen"));
+        }
+        Ok(of_threads)
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp(address) => f.write_str(address),
+            #[cfg(unix)]
+            Self::Unix(path) => write!(f, "{}", path.display()),
+            Self::Socket(_) => f.write_str("a socket of the application's own"),
+        }
+    }
+}
+
+impl Place {
+    /// Sockets for `threads`, for each address.
+    async fn open(self, how: How, threads: NonZeroUsize) -> io::Result<Vec<Vec<ListeningSocket>>> {
+        match self {
+            Self::Tcp(name) => {
+                let (mut opened, mut known) = (Vec::new(), Vec::new());
+                let mut port = 0;
+                for mut address in tokio::net::lookup_host(name).await? {
+                    // Some resolvers name an address once for each kind of socket.
+                    if known.contains(&address) {
+                        continue;
+                    }
+                    known.push(address);
+                    if address.port() == 0 {
+                        address.set_port(port);
+                    }
+                    let sockets = listen(address, how, threads)?;
+                    let bound = sockets.first().and_then(ListeningSocket::address);
+                    port = bound.map_or(port, |bound| bound.port());
+                    opened.push(sockets);
+                }
+                Ok(opened)
+            }
+            #[cfg(unix)]
+            Self::Unix(path) => {
+                let file = SocketFile::make_way(path).await?;
+                let (socket, file) = file.bind(how.backlog)?;
+                let socket = ListeningSocket(Kind::Unix(socket, Some(Arc::new(file))));
+                Ok(vec![socket.share(threads)?])
+            }
+            Self::Socket(socket) => Ok(vec![socket.share(threads)?]),
+        }
+    }
+}
+
+/// A socket that listens already, of TCP or (on Unix) of the file system: from a `TcpListener` or a
+/// `UnixListener` of the standard library.
+#[derive(Debug)]
+pub struct ListeningSocket(pub(super) Kind);
+
+#[derive(Debug)]
+pub(super) enum Kind {
+    Tcp(std::net::TcpListener),
+    /// With its file, if that is ours to remove.
+    #[cfg(unix)]
+    Unix(std::os::unix::net::UnixListener, Option<Arc<SocketFile>>),
+}
+
+impl From<std::net::TcpListener> for ListeningSocket {
+    fn from(socket: std::net::TcpListener) -> Self {
+        Self(Kind::Tcp(socket))
+    }
+}
+
+#[cfg(unix)]
+impl From<std::os::unix::net::UnixListener> for ListeningSocket {
+    /// Its file stays where it is.
+    fn from(socket: std::os::unix::net::UnixListener) -> Self {
+        Self(Kind::Unix(socket, None))
+    }
+}
+
+impl ListeningSocket {
+    /// Its address, if it has one that is known.
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        match &self.0 {
+            Kind::Tcp(socket) => socket.local_addr().ok(),
+            #[cfg(unix)]
+            Kind::Unix(..) => None,
+        }
+    }
+
+    /// The same socket for all of `threads`.
+    pub(super) fn share(self, threads: NonZeroUsize) -> io::Result<Vec<Self>> {
+        match &self.0 {
+            Kind::Tcp(socket) => socket.set_nonblocking(true)?,
+            #[cfg(unix)]
+            Kind::Unix(socket, _) => socket.set_nonblocking(true)?,
+        }
+        let clones = (1..threads.get()).map(|_| self.try_clone());
+        let mut sockets = clones.collect::<io::Result<Vec<_>>>()?;
+        sockets.push(self);
+        Ok(sockets)
+    }
+
+    fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self(match &self.0 {
+            Kind::Tcp(socket) => Kind::Tcp(socket.try_clone()?),
+            #[cfg(unix)]
+            Kind::Unix(socket, file) => Kind::Unix(socket.try_clone()?, file.clone()),
+        }))
+    }
+}
+
+/// Sockets for `threads` that listen on the same address. Linux spreads connections over them; where
+/// that is not so, they are one socket that all threads accept from.
+pub(super) fn listen(
+    address: SocketAddr,
+    how: How,
+    threads: NonZeroUsize,
+) -> io::Result<Vec<ListeningSocket>> {
+    let socket = new_socket(address)?;
+    if how.port == Port::Shared {
+        share_port(&socket)?;
+    }
+    socket.bind(address)?;
+    if SPREADS && threads.get() > 1 {
+        // Only now: whoever has this port to himself keeps it, and we are told.
+        share_port(&socket)?;
+    }
+    let first: ListeningSocket = socket.listen(how.backlog)?.into_std()?.into();
+    if !SPREADS {
+        return first.share(threads);
+    }
+    let address = first.address().unwrap_or(address);
+    let mut sockets = vec![first];
+    while sockets.len() < threads.get() {
+        let socket = new_socket(address)?;
+        share_port(&socket)?;
+        socket.bind(address)?;
+        sockets.push(socket.listen(how.backlog)?.into_std()?.into());
+    }
+    Ok(sockets)
+}
+
+/// Whether the kernel spreads connections over sockets that share a port. Elsewhere the last takes all.
+const SPREADS: bool = cfg!(any(target_os = "linux", target_os = "android"));
+
+#[cfg(all(unix, not(any(target_os = "solaris", target_os = "illumos", target_os = "cygwin"))))]
+fn share_port(socket: &TcpSocket) -> io::Result<()> {
+    socket.set_reuseport(true)
+}
+
+#[cfg(not(all(
+    unix,
+    not(any(target_os = "solaris", target_os = "illumos", target_os = "cygwin"))
+)))]
+fn share_port(_socket: &TcpSocket) -> io::Result<()> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "ports cannot be shared on this system"))
+}
+
+fn new_socket(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A server that is started again takes its port back from connections that linger. On Windows
+    // the option means something else: to share the port with whoever holds it.
+    socket.set_reuseaddr(cfg!(not(windows)))?;
+    socket.set_nodelay(true)?;
+    Ok(socket)
+}
+
+/// How many connections may wait to be accepted. With the 128 of the standard library a burst that comes
+/// while all threads are busy is dropped without a word, and tries again after a second.
+const BACKLOG: u32 = 4096;
