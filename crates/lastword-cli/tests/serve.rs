@@ -276,3 +276,26 @@ fn a_certificate_from_files_is_trusted_by_its_own_file() {
     assert!(error.contains("no certificate in") && error.contains("PEM"), "{error}");
     assert_eq!(code, Some(2));
 }
+
+#[cfg(unix)]
+#[test]
+fn a_unix_socket_is_served_from_and_left_behind_by_nobody() {
+    let path = directory("unix").join("socket");
+    let name = path.to_str().unwrap();
+    let mut child = lastword(&["serve", "--unix", name]).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.next().unwrap().unwrap().contains(name));
+    let output = run(&["connect", "ws://localhost/", "--unix", name, "-m", "x", "-n", "1"], "");
+    assert_eq!(said(&output).0, "x\n");
+    assert!(lines.any(|line| line.unwrap().starts_with("unix  closed by the peer: 1000")));
+    let (_, error, code) = said(&run(&["serve", "--unix", name], ""));
+    assert!(
+        error.matches("cannot listen on").count() == 1 && error.contains("another path"),
+        "{error}"
+    );
+    assert_eq!(code, Some(1));
+    let pid = child.id().to_string();
+    assert!(std::process::Command::new("kill").arg(&pid).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(!path.exists());
+}

@@ -21,6 +21,10 @@ pub(crate) struct ServeArgs {
     /// Port to listen on; 0 takes any free one.
     #[arg(short, long, default_value_t = 8765, help_heading = WHERE)]
     pub(crate) port: u16,
+    /// Listen on this Unix socket instead.
+    #[cfg(unix)]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["host", "port", "tls", "cert"], help_heading = WHERE)]
+    pub(crate) unix: Option<PathBuf>,
     /// Threads that serve, each with the connections that it accepted; by default all cores share
     /// all connections.
     #[arg(long, value_name = "N", help_heading = WHERE)]

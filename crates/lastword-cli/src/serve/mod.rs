@@ -13,7 +13,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use lastword::{HandlerError, Outcome as StreamOutcome, Server, WebSocket};
+use lastword::{Bound, HandlerError, Outcome as StreamOutcome, Server, WebSocket};
 use serde_json::json;
 
 use self::exec::Exec;
@@ -44,18 +44,31 @@ pub(crate) fn run(args: &ServeArgs, talk: Talk) -> Outcome {
     match served {
         Ok(()) => Outcome::Closed,
         Err(error) => {
-            let address = SocketAddr::new(args.host, args.port);
-            eprintln!("cannot listen on {address}: {error}");
-            eprintln!("{}", advice(&error));
+            let (error, advice) = (error.to_string(), advice(&error));
+            // What the library says of a path names it already.
+            match error.strip_prefix("cannot listen on ") {
+                Some(rest) => eprintln!("cannot listen on {rest}"),
+                None => eprintln!("cannot listen on {}: {error}", place(args)),
+            }
+            eprintln!("{advice}");
             Outcome::NoConnection
         }
     }
 }
 
+/// Where it is to listen, for people.
+fn place(args: &ServeArgs) -> String {
+    #[cfg(unix)]
+    if let Some(path) = &args.unix {
+        return path.display().to_string();
+    }
+    SocketAddr::new(args.host, args.port).to_string()
+}
+
 fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::AddrInUse => {
-            "Another program listens there: try another port, or --port 0 for any free one."
+            "Another program listens there: try another port, --port 0 for any free one, or another path."
         }
         io::ErrorKind::PermissionDenied => {
             "Ports below 1024 are for the administrator: try another port."
@@ -100,9 +113,9 @@ async fn serve(args: &ServeArgs, server: Server, talk: Talk) -> io::Result<()> {
         (None, _) => Show::Lines,
     };
     let handler = Arc::new(Handler::of(args));
-    let bound =
-        server.observe(move |outcome| tell(show, outcome)).bind((args.host, args.port)).await?;
-    announce(show, &handler, args, bound.local_addr()?);
+    let server = server.observe(move |outcome| tell(show, outcome));
+    let bound = bind(args, server).await?;
+    announce(show, &handler, args, bound.local_addr().ok());
     let handler = move |ws: WebSocket| {
         let handler = Arc::clone(&handler);
         async move { handler.handle(ws, show).await }
@@ -112,6 +125,14 @@ async fn serve(args: &ServeArgs, server: Server, talk: Talk) -> io::Result<()> {
         println!("{} connections did not end in time", report.stuck);
     }
     Ok(())
+}
+
+async fn bind(args: &ServeArgs, server: Server) -> io::Result<Bound> {
+    #[cfg(unix)]
+    if let Some(path) = &args.unix {
+        return server.bind_unix(path).await;
+    }
+    server.bind((args.host, args.port)).await
 }
 
 /// What is printed of what happens.
@@ -167,22 +188,29 @@ impl Handler {
     }
 }
 
-fn announce(show: Show, handler: &Handler, args: &ServeArgs, address: SocketAddr) {
+/// Tells where it listens; without an address, that is a path.
+fn announce(show: Show, handler: &Handler, args: &ServeArgs, address: Option<SocketAddr>) {
     match show {
         Show::Nothing => return,
         Show::Report => {
-            let port = address.port();
-            return report::event(
-                &json!({ "ev": "listening", "addr": address.to_string(), "port": port }),
-            );
+            let port = address.map(|address| address.port());
+            let place = address.map_or_else(|| place(args), |address| address.to_string());
+            return report::event(&json!({ "ev": "listening", "addr": place, "port": port }));
         }
         Show::Lines => {}
     }
+    let user = args.user.as_ref().map(|user| format!(" --user {}", print::escape(user)));
+    let user = user.unwrap_or_default();
+    let Some(address) = address else {
+        let path = place(args);
+        println!("{} on {path} (Ctrl-C to stop)", handler.verb());
+        println!("Try: lastword connect ws://localhost --unix {path}{user}");
+        return;
+    };
     let (ws, http) = if args.speaks_tls() { ("wss", "https") } else { ("ws", "http") };
     println!("{} on {ws}://{address} (Ctrl-C to stop)", handler.verb());
     let insecure = if args.tls { " --insecure" } else { "" };
-    let user = args.user.as_ref().map(|user| format!(" --user {}", print::escape(user)));
-    println!("Try: lastword connect {ws}://{address}{insecure}{}", user.unwrap_or_default());
+    println!("Try: lastword connect {ws}://{address}{insecure}{user}");
     println!("or a browser: {http}://{address}/");
 }
 
