@@ -12,3 +12,9 @@ pub mod compression {}
 
 #[doc = include_str!("../guide/deployment.md")]
 pub mod deployment {}
+
+#[doc = include_str!("../guide/endings.md")]
+pub mod endings {}
+
+#[doc = include_str!("../guide/server.md")]
+pub mod server {}

@@ -70,7 +70,7 @@ impl Bound {
         &self.addresses
     }
 
-    /// Serves each connection with `handler`, for ever; see [`serve`].
+    /// Serves each connection with `handler`, for ever; see [`serve`](crate::serve).
     ///
     /// # Cancel safety
     /// Dropping the future stops listening and drops all connections.
@@ -110,7 +110,7 @@ impl Bound {
     /// Serves each connection with `handler` until `shutdown` is ready; then stops listening,
     /// answers openings in progress with 503 (over TLS it hangs up on those without a request yet), says
     /// goodbye to all connections, and waits for them and their handlers: how, [`Server::shutdown`] says.
-    /// Never longer than [`Shutdown::deadline`] and twice `Config::linger` together, also for handlers
+    /// Never longer than [`Shutdown::deadline`](lastword_kit::Shutdown::deadline) and twice `Config::linger` together, also for handlers
     /// that hold their thread.
     ///
     /// # Cancel safety
