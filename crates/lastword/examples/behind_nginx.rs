@@ -27,10 +27,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         // Who asks nginx for another site's name has lost the way. `Host` is passed on.
         .hosts(Hosts::Only(vec!["chat.example.com".into(), "localhost".into()]))
         .on_request(decide)
-        .observe(|outcome| match outcome.result {
-            Ok(ending) => println!("ended: {ending}"),
-            Err(error) => println!("no connection: {error}"),
-        });
+        .observe(|outcome| println!("{outcome}"));
     let bound = server.bind(address).await?;
     println!("listening on {}", bound.local_addr()?);
 

@@ -1,19 +1,25 @@
-//! Server and client over a Unix socket: no port, and the rights of a file say who may come:
+//! Server and client over a Unix socket: no port, and the rights of a directory say who may come:
 //! `cargo run -p lastword --example unix_socket`.
 
 #[cfg(unix)]
 #[tokio::main]
 async fn main() -> Result<(), lastword::HandlerError> {
-    use std::fs::{Permissions, remove_file, set_permissions};
+    use std::fs::{Permissions, create_dir, remove_dir, set_permissions};
     use std::os::unix::fs::PermissionsExt;
 
-    use lastword::{Client, CloseCode};
+    use lastword::{Client, CloseCode, Listen, Server};
 
-    let path = std::env::temp_dir().join(format!("lastword-{}.socket", std::process::id()));
-    let listener = tokio::net::UnixListener::bind(&path)?;
-    // Connecting takes the right to write: this user's programs only.
-    set_permissions(&path, Permissions::from_mode(0o600))?;
-    tokio::spawn(serve(listener));
+    // Whoever may enter the directory may connect: this user's programs only.
+    let folder = std::env::temp_dir().join(format!("lastword-{}", std::process::id()));
+    create_dir(&folder)?;
+    set_permissions(&folder, Permissions::from_mode(0o700))?;
+    let path = folder.join("socket");
+
+    // `Listen` takes more places, of TCP too, and serves at all of them alike.
+    let bound = Server::new().listen(Listen::new().unix(&path)).await?;
+    let (stop, stopped) = tokio::sync::oneshot::channel();
+    let serving =
+        tokio::spawn(bound.serve_until(echo, async { stopped.await.unwrap_or_default() }));
 
     // The URL says nothing about the way: its host goes into the request, its path is asked for.
     let mut ws = Client::new("ws://localhost/feed").connect_unix(&path).await?;
@@ -21,25 +27,21 @@ async fn main() -> Result<(), lastword::HandlerError> {
     println!("client: received {:?}", ws.recv().await?);
     println!("client: {}", ws.close(CloseCode::NORMAL, "done").await);
 
-    // The file stays when its listener goes, and keeps the next one from listening there.
-    remove_file(&path)?;
+    // The server takes its socket away when it stops; one of a server that died it would replace.
+    drop(stop);
+    let report = serving.await?;
+    println!("server: {} connections were open at the end", report.endings.len());
+    remove_dir(&folder)?;
     Ok(())
 }
 
 #[cfg(unix)]
-async fn serve(listener: tokio::net::UnixListener) -> std::io::Result<()> {
-    loop {
-        let (stream, _) = listener.accept().await?;
-        tokio::spawn(async move {
-            // `accept` takes any stream, and has a deadline of its own.
-            let mut ws = lastword::accept(stream).await?;
-            while let Some(message) = ws.recv().await? {
-                ws.send(message).await?;
-            }
-            println!("server: {}", ws.ended().await);
-            Ok::<_, lastword::HandlerError>(())
-        });
+async fn echo(mut ws: lastword::WebSocket) -> Result<(), lastword::HandlerError> {
+    while let Some(message) = ws.recv().await? {
+        ws.send(message).await?;
     }
+    println!("server: {}", ws.ended().await);
+    Ok(())
 }
 
 #[cfg(not(unix))]
