@@ -93,7 +93,7 @@ async fn a_client_comes_from_the_address_that_it_is_told_to_come_from() {
         let ws = Client::new(url).local_address(from).connect().await.unwrap();
         assert_eq!(ws.opening().local_addr.unwrap().ip(), from);
         drop(ws);
-        assert_eq!(server.outcomes.recv().await.unwrap().peer.ip(), from);
+        assert_eq!(server.outcomes.recv().await.unwrap().peer.unwrap().ip(), from);
     }
     // One that is not ours.
     let elsewhere = IpAddr::from(Ipv4Addr::new(192, 0, 2, 1));
