@@ -19,13 +19,14 @@ class Nginx:
     """What the page shows, on ports and with a certificate of our own; of the rest nothing but what is `changed`."""
 
     def __init__(self, server, **changed):
-        self.port, self.server, self.changed = free_port(), server, changed
+        where = server if isinstance(server, str) else f"127.0.0.1:{server}"
+        self.port, self.server, self.changed = free_port(), where, changed
 
     def settings(self):
         site = SHOWN
         for shown, ours in [
             ("listen 443 ssl", f"listen {self.port} ssl"),
-            ("http://127.0.0.1:8765", f"http://127.0.0.1:{self.server}"),
+            ("http://127.0.0.1:8765", f"http://{self.server}"),
             ("/etc/ssl/chat.example.com.crt", str(CERTIFICATE)),
             ("/etc/ssl/chat.example.com.key", str(KEY)),
             *[(f"{name} 60s", f"{name} {value}") for name, value in self.changed.items()],
@@ -117,6 +118,19 @@ async def check_what_is_no_upgrade_is_answered_too():
                    "-H", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "-H", "Host: elsewhere.example"]
         out, _ = await output(*curl, *upgrade, f"https://localhost:{nginx.port}/")
         says(out, "421 Misdirected Request")
+
+
+async def check_a_unix_socket_that_nginx_may_write_to():
+    """Its workers have a user of their own; connecting takes the right to write, which the umask decides."""
+    for umask, expected in [("0000", 0), ("0022", 1)]:
+        path = FOLDER / f"{umask}.socket"
+        command = f"umask {umask} && exec {LASTWORD} serve --report json --unix {path}"
+        async with Program("sh", "-c", command) as server, Nginx(f"unix:{path}") as nginx:
+            check(await server.event("listening"), addr=str(path))
+            out, status = await output(LASTWORD, "connect", f"{nginx.url}/feed?a=b", env=TRUSTING)
+            assert status == expected, out
+            if status:
+                says(out, "502 Bad Gateway")
 
 
 async def check_keepalive_keeps_it_open_through_the_idle_timeout():

@@ -9,7 +9,8 @@ async fn main() -> Result<(), lastword::HandlerError> {
 
     use lastword::{Client, CloseCode, Listen, Server};
 
-    // Whoever may enter the directory may connect: this user's programs only.
+    // Whoever may enter the directory, and write to the socket, may connect: this user's programs only.
+    // The socket itself gets what the umask leaves, so that a proxy with a user of its own may need more.
     let folder = std::env::temp_dir().join(format!("lastword-{}", std::process::id()));
     create_dir(&folder)?;
     set_permissions(&folder, Permissions::from_mode(0o700))?;
