@@ -3,7 +3,6 @@
 Started by conformance/clients/run. Each function whose name begins with `check_` is one check."""
 
 import asyncio
-import json
 import pathlib
 import signal
 import subprocess
@@ -13,64 +12,11 @@ import websockets
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-LASTWORD = ROOT / "target/release/lastword"
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from programs import LASTWORD, PATIENCE, ROOT, Program, Server, check, run
+
 NODE = ROOT / "conformance/clients/node"
 PEER = ROOT / ".cache/clients/tungstenite/release/tungstenite-peer"
-PATIENCE = 60
-
-
-class Program:
-    """A program whose standard output is read a line at a time."""
-
-    def __init__(self, *command):
-        self.command = [str(part) for part in command]
-
-    async def __aenter__(self):
-        self.process = await asyncio.create_subprocess_exec(
-            *self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, limit=1 << 24
-        )
-        return self
-
-    async def __aexit__(self, *_):
-        if self.process.returncode is None:
-            self.process.kill()
-        await self.process.wait()
-
-    async def line(self):
-        line = await asyncio.wait_for(self.process.stdout.readline(), PATIENCE)
-        assert line, f"{self.command[0]} said nothing more"
-        return line.decode().rstrip("\n")
-
-    async def json(self):
-        return json.loads(await self.line())
-
-    async def event(self, kind):
-        """The next event of this kind."""
-        while True:
-            event = await self.json()
-            if event["ev"] == kind:
-                return event
-
-    def say(self, text):
-        self.process.stdin.write(text.encode())
-
-
-class Server(Program):
-    """Our server, and where it listens."""
-
-    def __init__(self):
-        super().__init__(LASTWORD, "serve", "--port", "0", "--report", "json")
-
-    async def __aenter__(self):
-        await super().__aenter__()
-        self.url = "ws://" + (await self.event("listening"))["addr"]
-        return self
-
-
-def check(seen, **expected):
-    for name, value in expected.items():
-        assert seen[name] == value, f"{name}: {seen[name]!r}, expected {value!r} in {seen}"
 
 
 async def check_websockets_client():
@@ -263,20 +209,6 @@ async def check_curl():
             check(await server.event("end"), opened=False)
 
 
-async def main():
-    checks = {name: f for name, f in globals().items() if name.startswith("check_")}
-    failed = 0
-    for name, function in checks.items():
-        try:
-            await asyncio.wait_for(function(), 3 * PATIENCE)
-            print("ok    ", name)
-        except Exception as error:  # noqa: BLE001: each failure is told, whatever it is
-            failed += 1
-            print("FAILED", name, repr(error))
-    print(f"{len(checks) - failed} passed, {failed} failed")
-    return failed
-
-
 if __name__ == "__main__":
     assert websockets.__version__ == "17.4", websockets.__version__
-    sys.exit(1 if asyncio.run(main()) else 0)
+    sys.exit(1 if asyncio.run(run(globals())) else 0)

@@ -38,6 +38,10 @@ impl HttpConnect {
         self.head.extend_from_slice(bytes);
         while let Some(end) = self.find_end() {
             let rest = self.head.split_off(end);
+            // All heads together, so that interim answers have an end, too.
+            if self.received.saturating_sub(rest.len()) > MAX_ANSWER {
+                return Err(ProxyError::TooLong { limit: MAX_ANSWER });
+            }
             let (status, headers) = parse(&self.head)?;
             self.head = rest;
             self.scanned = 0;
@@ -52,7 +56,6 @@ impl HttpConnect {
                 return Err(ProxyError::Refused { status, headers: Box::new(headers) });
             }
         }
-        // All heads together, so that interim answers have an end, too.
         if self.received > MAX_ANSWER {
             return Err(ProxyError::TooLong { limit: MAX_ANSWER });
         }
@@ -74,9 +77,6 @@ impl HttpConnect {
 }
 
 fn parse(head: &[u8]) -> Result<(StatusCode, HeaderMap), ProxyError> {
-    if head.len() > MAX_ANSWER {
-        return Err(ProxyError::TooLong { limit: MAX_ANSWER });
-    }
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut response = httparse::Response::new(&mut fields);
     match response.parse(head) {

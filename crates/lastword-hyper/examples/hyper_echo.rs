@@ -1,4 +1,4 @@
-//! An echo beside an ordinary page, in hyper and tower: `cargo run -p lastword-hyper --example hyper_echo`,
+//! An echo beside an ordinary page, in hyper and tower: `cargo run -p lastword-hyper --example hyper_echo [ADDRESS]`,
 //! then `lastword connect ws://127.0.0.1:8765`.
 
 use std::convert::Infallible;
@@ -27,9 +27,10 @@ async fn page(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible>
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
+    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:8765".to_owned());
     let upgrades = Server::new().upgrades();
     let layer = UpgradeLayer::new(&upgrades, echo);
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:8765").await?;
+    let listener = tokio::net::TcpListener::bind(address).await?;
     println!("http://{0} and ws://{0} (Ctrl-C to stop)", listener.local_addr()?);
     let accept = async {
         loop {

@@ -212,11 +212,11 @@ impl ConnectError {
             | Self::Connect { .. }
             | Self::Unix { .. }
             | Self::ProxyLost { .. }
-            | Self::Lost(_)
             | Self::TimedOut { .. }
             | Self::Handshake(client::Error::Eof { .. }) => true,
-            // Of TLS, what rustls finds wrong stays wrong; what the network did may pass.
-            Self::Tls { source, .. } => {
+            // Of TLS, what rustls finds wrong stays wrong; what the network did may pass. In TLS 1.3 a server
+            // that refuses our certificate says so when its handshake is over for us.
+            Self::Tls { source, .. } | Self::Lost(source) => {
                 !matches!(source.kind(), io::ErrorKind::InvalidData | io::ErrorKind::Other)
             }
             Self::Handshake(client::Error::Refused(response)) => may_pass(response.status()),

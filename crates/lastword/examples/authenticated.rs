@@ -1,5 +1,5 @@
 //! A chat server for those who have a password, from our own pages only, that says over HTTP how it
-//! is: `cargo run --example authenticated`, then
+//! is: `cargo run -p lastword --example authenticated [ADDRESS]`, then
 //! `curl -i http://127.0.0.1:8765/health`.
 
 use std::io;
@@ -9,12 +9,13 @@ use lastword::{Answer, Credentials, HandlerError, Hosts, Incoming, Origins, Serv
 
 #[tokio::main]
 async fn main() -> io::Result<()> {
+    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:8765".to_owned());
     let server = Server::new()
         .origins(Origins::Only(vec!["https://chat.example.com".into()]))
         .hosts(Hosts::Only(vec!["chat.example.com".into(), "127.0.0.1".into()]))
         .basic_auth("chat", check)
         .on_request(decide);
-    let bound = server.bind("127.0.0.1:8765").await?;
+    let bound = server.bind(address).await?;
     println!("listening on {}", bound.local_addr()?);
     bound.serve(greet).await;
     Ok(())

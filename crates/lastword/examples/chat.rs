@@ -1,12 +1,14 @@
-//! A chat: everybody hears everybody. `cargo run -p lastword --example chat`, and connect with several clients.
+//! A chat: everybody hears everybody. `cargo run -p lastword --example chat [ADDRESS]`, and connect with several
+//! clients.
 
 use lastword::{HandlerError, Topic, WebSocket};
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
+    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:8765".to_owned());
     let room = Topic::new();
-    println!("chatting on ws://127.0.0.1:8765");
-    lastword::serve("127.0.0.1:8765", move |ws| chat(ws, room.clone())).await
+    println!("chatting on ws://{address}");
+    lastword::serve(address, move |ws| chat(ws, room.clone())).await
 }
 
 async fn chat(mut ws: WebSocket, room: Topic) -> Result<(), HandlerError> {

@@ -85,3 +85,15 @@ async fn a_certificate_is_replaced_for_those_who_come_and_nobody_has_to_leave() 
         assert_eq!(ws.recv().await.unwrap(), Some(Message::text("still here")));
     }
 }
+
+#[tokio::test]
+async fn an_address_of_ipv6_is_a_name_to_tls() {
+    let (server, client) = configs();
+    let (near, far) = tokio::io::duplex(10_000);
+    let accepting = tokio::spawn(Server::new().tls(server).accept(far));
+    let ws = Client::new("wss://[::1]/").tls(client).connect_over(near).await.unwrap();
+    let theirs = accepting.await.unwrap().unwrap();
+    // An address is verified, and is no name to ask for (RFC 6066 section 3).
+    assert_eq!(theirs.tls().unwrap().server_name, None);
+    assert!(ws.close(CloseCode::NORMAL, "").await.is_clean());
+}

@@ -103,6 +103,23 @@ fn http_refuses_with_its_status_and_headers() {
 }
 
 #[test]
+fn the_limit_of_an_answer_holds_however_it_is_cut() {
+    let interim = "HTTP/1.1 103 Early Hints\r\n\r\n";
+    let (last, most) = ("HTTP/1.1 200 OK\r\n\r\n", MAX_ANSWER / interim.len());
+    let pad = |spare| format!("HTTP/1.1 103 {}\r\n\r\n", "x".repeat(spare));
+    let spare = MAX_ANSWER - (most - 2) * interim.len() - last.len() - pad(0).len();
+    for (more, expected) in [(0, "Ok(Open)"), (1, "Err(TooLong { limit: 16384 })")] {
+        let answer = interim.repeat(most - 2) + &pad(spare + more) + last;
+        assert_eq!(answer.len(), MAX_ANSWER + more);
+        for size in [1, 1000, usize::MAX] {
+            let (_, verdict) =
+                talk(&mut tunnel("p", "ws://a").unwrap(), &[answer.as_bytes()], size);
+            assert_eq!(format!("{verdict:?}"), expected, "in pieces of {size}");
+        }
+    }
+}
+
+#[test]
 fn an_endless_answer_is_given_up_at_the_limit() {
     for start in [&b"HTTP/1.1 200 OK\r\nx: "[..], b"", b"HTTP/1.1 200 OK\r\n"] {
         let mut tunnel = tunnel("p", "ws://a").unwrap();

@@ -82,7 +82,8 @@ impl Listen {
 
     /// At this path in the file system. A socket that is left there from a server that is gone is
     /// replaced; one where somebody listens, or a file that is no socket, is an error. The socket is
-    /// removed when the server stops listening. Who may connect, the permissions of its directory say.
+    /// removed when the server stops listening. Who may connect, the permissions of its
+    /// directory say, and its own, which are what the umask of this process leaves of them.
     #[cfg(unix)]
     pub fn unix(mut self, path: impl Into<PathBuf>) -> Self {
         self.places.push(Place::Unix(path.into()));

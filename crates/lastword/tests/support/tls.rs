@@ -6,7 +6,8 @@ use lastword::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use lastword::rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 pub fn configs() -> (Arc<ServerConfig>, Arc<ClientConfig>) {
-    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let made =
+        rcgen::generate_simple_self_signed(vec!["localhost".to_owned(), "::1".to_owned()]).unwrap();
     let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
     let certificate = made.cert.der().clone();
     let provider = Arc::new(lastword::rustls::crypto::aws_lc_rs::default_provider());
