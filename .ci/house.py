@@ -11,10 +11,11 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 PROTO = [
     ["wire", "utf8", "rare", "budget", "rate"],
     ["message", "exchange"],
-    ["cut", "header", "agreement"],
+    ["cut", "header", "extension"],
+    ["agreement"],
     ["config", "timers", "masks"],
     ["violation", "ledger", "record", "handshake", "deflate"],
-    ["keepalive", "decoder", "burst", "prepared", "pace"],
+    ["keepalive", "decoder", "burst", "prepared", "pace", "transforms"],
     ["control", "closing"],
     ["output", "assembler", "event", "whole"],
     ["encoder", "inbox"],

@@ -171,6 +171,7 @@ impl Connection {
         self.timers.clear();
         self.assembler.release();
         self.deflate = None;
+        self.extended = None;
         self.ending = Some(Arc::clone(&ending));
         self.inbox.push(Event::Ended(ending));
     }

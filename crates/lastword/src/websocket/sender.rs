@@ -475,6 +475,7 @@ fn refusal(inner: &Inner, refused: SendRefused) -> SendError {
     match (refused, inner.connection.ending()) {
         (SendRefused::Streaming(message), None) => SendError::Streaming(message),
         (SendRefused::KindChanged(message), None) => SendError::KindChanged(message),
+        (SendRefused::TooBig { part, limit }, None) => SendError::PartsTooBig { limit, part },
         (refused, None) => SendError::Closing(refused.into_message()),
         (refused, Some(ending)) => {
             SendError::Ended(Ended(Arc::clone(ending)), refused.into_message())
