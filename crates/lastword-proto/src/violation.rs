@@ -149,7 +149,7 @@ impl Violation {
 
 /// A message that an extension could not decode: which one, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
+#[expect(clippy::exhaustive_structs, reason = "which, and why")]
 pub struct ExtensionFailed {
     /// The name of the extension.
     pub extension: Box<str>,
@@ -183,7 +183,7 @@ impl fmt::Display for ExtensionFailed {
         match why {
             Undecoded::TooBig { limit } => write!(
                 f,
-                "message exceeds our limit of {limit} bytes when extension {extension} decodes it \
+                "message exceeds our limit of {limit} bytes when decoded by extension {extension} \
                  (max_message_size)"
             ),
             Undecoded::Broken { reason, .. } => {

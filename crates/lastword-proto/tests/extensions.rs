@@ -222,7 +222,7 @@ fn what_an_extension_cannot_decode_ends_the_connection_in_its_name() {
 
 #[test]
 fn a_message_that_grows_beyond_the_limit_is_refused_whether_or_not_the_extension_minds() {
-    let too_big = "message exceeds our limit of 16777216 bytes when extension x-stamp decodes it \
+    let too_big = "message exceeds our limit of 16777216 bytes when decoded by extension x-stamp \
         (max_message_size)";
     check_fails(BINARY, b"p\0too big", 1009, too_big);
     check_fails(BINARY, b"p\0beyond the limit", 1009, too_big);

@@ -12,3 +12,6 @@ pub mod compression {}
 
 #[doc = include_str!("../guide/deployment.md")]
 pub mod deployment {}
+
+#[doc = include_str!("../guide/extensions.md")]
+pub mod extensions {}
