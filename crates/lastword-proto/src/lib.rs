@@ -39,6 +39,7 @@ mod exchange;
 mod extension;
 pub mod handshake;
 mod header;
+mod heartbeat;
 mod inbox;
 mod keepalive;
 mod ledger;
@@ -74,6 +75,7 @@ pub use extension::{
     Transform, Undecodable,
 };
 pub use header::HeaderError;
+pub use heartbeat::Heartbeat;
 pub use keepalive::PingId;
 pub use ledger::{Ledger, Tally};
 pub use message::{Elided, Kind, Message, Part, Utf8Bytes};

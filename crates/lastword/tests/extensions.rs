@@ -13,7 +13,7 @@ use lastword::{
     Cause, Client, CloseCode, Config, ConnectError, Farewell, Kind, Message, Role, SendError,
     Server, Topic, Violation, WebSocket, broadcast,
 };
-use support::{Running, echo};
+use support::{Running, come_back, echo};
 
 const NUMBERED: Checksum = Checksum { covers: Covers::NumberAndPayload };
 
@@ -42,12 +42,7 @@ async fn messages_of_all_sizes_come_back_checked_and_compressed() {
         let both = format!("{named}, permessage-deflate; server_max_window_bits=12");
         assert_eq!(agreed(&ws), both);
         for size in [0, 1, 121, 122, 2048, 65_532, 65_536, 1 << 20] {
-            let text = "ü".repeat(size / 2);
-            ws.send(text.as_str()).await.unwrap();
-            assert_eq!(ws.recv().await.unwrap().unwrap().as_text(), Some(text.as_str()));
-            let bytes = Message::binary(vec![7; size]);
-            ws.send(bytes.clone()).await.unwrap();
-            assert_eq!(ws.recv().await.unwrap(), Some(bytes));
+            come_back(&mut ws, size).await;
         }
         ws.send_confirmed("that it came is known as ever").await.unwrap();
         let ending = ws.close(CloseCode::NORMAL, "done").await;

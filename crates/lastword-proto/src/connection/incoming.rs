@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use bytes::Bytes;
 use bytes::buf::Limit;
 
 use crate::assembler::{Assembled, Assembler, Readers};
@@ -10,6 +11,7 @@ use crate::closing::{Cause, State, Told, TransportError};
 use crate::config::{Delivery, READ};
 use crate::decoder::{Control, Data, Piece};
 use crate::event::Event;
+use crate::heartbeat::Heartbeat;
 use crate::keepalive::Answer;
 use crate::ledger::Tally;
 use crate::message::Part;
@@ -324,12 +326,21 @@ impl Connection {
         }
         match control.opcode {
             Opcode::Ping => {
+                self.keepalive
+                    .hear(|| Heartbeat::Ping { data: Bytes::copy_from_slice(payload), at: now });
                 if self.closing.state() != State::Draining {
                     self.output.control.answer(control.clone());
                 }
             }
             Opcode::Pong => {
-                match self.keepalive.answer(payload, now) {
+                let answer = self.keepalive.answer(payload, now);
+                let latency = self.keepalive.latency();
+                self.keepalive.hear(|| Heartbeat::Pong {
+                    data: Bytes::copy_from_slice(payload),
+                    at: now,
+                    round_trip: latency.filter(|_| answer != Answer::Nothing),
+                });
+                match answer {
                     Answer::Proof(position) => self.account.confirm(position),
                     // Whoever waits for the others gets an answer all the same.
                     Answer::Overtook if self.confirm().is_none() => {

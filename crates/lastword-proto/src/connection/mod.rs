@@ -6,7 +6,7 @@
 //! written is lent. No call fails or panics because of what a peer did.
 //!
 //! `incoming` leads bytes to messages, `outgoing` messages to bytes and `streaming` messages by parts,
-//! `leaving` does what `closing` decides.
+//! `leaving` does what `closing` decides, and `heartbeats` has what both sides say of being there.
 //!
 //! A driver loops over: read → [`Connection::receive`], [`Connection::poll_transmit`] → write →
 //! [`Connection::wrote`], [`Connection::poll_event`], and sleeps until
@@ -14,6 +14,7 @@
 //! before it reports a timeout.
 
 mod anatomy;
+mod heartbeats;
 mod incoming;
 mod leaving;
 mod outgoing;
@@ -398,7 +399,7 @@ impl Connection {
     }
 
     /// How many answers to pings came so far: when this has grown, [`Self::answered`] may say more.
-    pub const fn answers(&self) -> u64 {
+    pub fn answers(&self) -> u64 {
         self.keepalive.answers()
     }
 
