@@ -14,7 +14,7 @@ PROTO = [
     ["cut", "header", "extension"],
     ["agreement"],
     ["config", "timers", "masks"],
-    ["violation", "ledger", "record", "handshake", "deflate"],
+    ["violation", "ledger", "record", "handshake", "deflate", "heartbeat"],
     ["keepalive", "decoder", "burst", "prepared", "pace", "transforms"],
     ["control", "closing"],
     ["output", "assembler", "event", "whole"],
@@ -23,7 +23,8 @@ PROTO = [
     ["lib"],
 ]
 SIM = [
-    ["action", "broken", "link", "setup", "witness"],
+    ["action", "broken", "link", "numbered", "witness"],
+    ["setup"],
     ["side"],
     ["world"],
     ["oracle"],
