@@ -11,10 +11,11 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 PROTO = [
     ["wire", "utf8", "rare", "budget", "rate"],
     ["message", "exchange"],
-    ["cut", "header", "agreement"],
+    ["cut", "header", "extension"],
+    ["agreement"],
     ["config", "timers", "masks"],
-    ["violation", "ledger", "record", "handshake", "deflate"],
-    ["keepalive", "decoder", "burst", "prepared", "pace"],
+    ["violation", "ledger", "record", "handshake", "deflate", "heartbeat"],
+    ["keepalive", "decoder", "burst", "prepared", "pace", "transforms"],
     ["control", "closing"],
     ["output", "assembler", "event", "whole"],
     ["encoder", "inbox"],
@@ -22,7 +23,8 @@ PROTO = [
     ["lib"],
 ]
 SIM = [
-    ["action", "broken", "link", "setup", "witness"],
+    ["action", "broken", "link", "numbered", "witness"],
+    ["setup"],
     ["side"],
     ["world"],
     ["oracle"],

@@ -9,12 +9,14 @@ import subprocess
 import sys
 
 import websockets
+from checksum import ClientChecksum, ServerChecksum
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from programs import LASTWORD, PATIENCE, ROOT, Program, Server, check, run
 
+CHECKSUM = ROOT / "target/debug/examples/checksum"
 NODE = ROOT / "conformance/clients/node"
 PEER = ROOT / ".cache/clients/tungstenite/release/tungstenite-peer"
 
@@ -32,6 +34,40 @@ async def check_websockets_client():
             await ws.close(4000, "python")
             check({"code": ws.close_code, "reason": ws.close_reason}, code=4000, reason="python")
         check(await server.event("end"), clean=True, code=4000, reason="python", msgs=7, first="peer")
+
+
+async def check_websockets_client_with_an_extension_of_its_own():
+    deflate = "permessage-deflate; server_max_window_bits=12"
+    async with Program(CHECKSUM) as server:
+        url = await server.line()
+        for numbered, compression in [(True, "deflate"), (True, None), (False, "deflate"), (False, None)]:
+            named = "x-checksum; numbered" if numbered else "x-checksum"
+            agreed = f"{named}, {deflate}" if compression else named
+            async with connect(url, extensions=[ClientChecksum(numbered)], compression=compression) as ws:
+                assert (await server.line()).startswith(f"agreed on {agreed}")
+                for message in ["grüezi", b"\0\xff", "", "x" * 100_000, "{}" * 1000]:
+                    await ws.send(message)
+                    assert await ws.recv() == message
+            assert (await server.line()).startswith("closed by the peer: 1000")
+
+
+async def check_websockets_server_with_an_extension_of_its_own():
+    async def echo(ws):
+        async for message in ws:
+            await ws.send(message)
+
+    for compression in ["deflate", None]:
+        extensions = [ServerChecksum()]
+        async with serve(echo, "127.0.0.1", 0, extensions=extensions, compression=compression) as server:
+            port = server.sockets[0].getsockname()[1]
+            async with Program(CHECKSUM, f"ws://127.0.0.1:{port}") as ours:
+                agreed = await ours.line()
+                assert agreed.startswith("agreed on x-checksum; numbered"), agreed
+                assert ("permessage-deflate" in agreed) == bool(compression), agreed
+                for size in [5, 7, 0, 23_000]:
+                    assert await ours.line() == f"{size} bytes came back as they went"
+                assert (await ours.line()).startswith("closed by us: 1000")
+                assert await ours.process.wait() == 0
 
 
 async def check_websockets_client_that_vanishes():

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lastword::proto::{
-    Agreement, Config, Connection, HeaderError, Opcode, Operation, TransportError,
+    Agreement, Config, Connection, ExtensionFailed, HeaderError, Opcode, Operation, TransportError,
+    Undecoded,
 };
 use lastword::{Cause, CloseCode, Loss, Phase, Role, TimeOut, Violation};
 
@@ -89,6 +90,10 @@ fn what_is_not_known_is_refused_with_what_is() {
     assert!(text.contains("weather\\u{1b}") && text.contains("reset"), "{text}");
 }
 
+fn extension(why: Undecoded) -> Violation {
+    Violation::Extension(Box::new(ExtensionFailed { extension: "x".into(), why }))
+}
+
 #[test]
 fn the_sentence_of_every_cause_leads_to_its_topic() {
     let limit = Duration::from_secs(20);
@@ -143,6 +148,12 @@ fn the_sentence_of_every_cause_leads_to_its_topic() {
         (Violation::InflatedTooBig { limit: 1 }, "too-big"),
         (Violation::TooManyFragments { limit: 1 }, "fragments"),
         (Violation::BrokenDeflate, "deflate"),
+        (extension(Undecoded::TooBig { limit: 1 }), "extension"),
+        (
+            extension(Undecoded::Broken { code: CloseCode::INVALID_DATA, reason: "why".into() }),
+            "extension",
+        ),
+        (extension(Undecoded::Panicked), "extension"),
         (Violation::CloseTooShort, "bad-close"),
         (Violation::CloseCode(1005), "bad-close"),
         (Violation::CloseReasonNotUtf8 { code: 1000 }, "bad-close"),

@@ -60,6 +60,18 @@ pub enum SendError {
     /// The connection is over.
     #[error("not sent: {0}")]
     Ended(Ended, Message),
+    /// With an extension agreed on, a message by parts is put together before it is sent; with this
+    /// part it would be too large for that. The parts before it wait for a smaller one, or for the end.
+    #[error(
+        "not sent: a message by parts is put together for an extension, up to {limit} bytes \
+         (max_message_size)"
+    )]
+    PartsTooBig {
+        /// `Config::max_message_size`.
+        limit: usize,
+        /// The part.
+        part: Message,
+    },
 }
 
 impl SendError {
@@ -71,6 +83,7 @@ impl SendError {
             | Self::KindChanged(message)
             | Self::Closing(message)
             | Self::TimedOut { message, .. }
+            | Self::PartsTooBig { part: message, .. }
             | Self::Ended(_, message) => message,
         }
     }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::{Request, Response};
-use lastword_proto::{Agreement, DeflateAgreement, Exchange, Role};
+use lastword_proto::{Agreement, DeflateAgreement, Exchange, Parameters, Role, handshake};
 
 /// The two addresses of a connection, where its transport has addresses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,5 +83,11 @@ impl Opening {
     /// The response that accepted it; parsed at each call, as [`request`](Self::request) is.
     pub fn response(&self) -> Response<()> {
         self.exchange.response()
+    }
+
+    /// The extensions that were agreed on, in the order in which messages go out through them: name and
+    /// parameters, permessage-deflate included. Parsed at each call, as the response is.
+    pub fn extensions(&self) -> Vec<(String, Parameters)> {
+        handshake::extensions_in(&self.response())
     }
 }

@@ -5,6 +5,7 @@
 use bytes::Bytes;
 
 use crate::exchange::Exchange;
+use crate::extension::AgreedExtension;
 use crate::wire::Role;
 
 /// What an opening ended in. `Connection::new` is made from it.
@@ -17,6 +18,9 @@ pub struct Agreement {
     pub subprotocol: Option<Box<str>>,
     /// permessage-deflate, as negotiated (RFC 7692).
     pub deflate: Option<DeflateAgreement>,
+    /// Extensions of the application's own, in the order in which messages go out through them; behind
+    /// them stands permessage-deflate.
+    pub extensions: Vec<AgreedExtension>,
     /// What was said in the opening.
     pub exchange: Exchange,
     /// Bytes that came right behind the opening: the first frames of the peer, untouched.
@@ -31,6 +35,7 @@ impl Agreement {
             role,
             subprotocol: None,
             deflate: None,
+            extensions: Vec::new(),
             exchange: Exchange::default(),
             leftover: Bytes::new(),
         }

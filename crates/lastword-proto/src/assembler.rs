@@ -2,7 +2,9 @@
 //!
 //! Keeps the start of an unfinished message, never more than `max_message_size` of it, and grows as
 //! bytes come: what a header claims is set aside when a part of it is there. Checks text as it comes, so that a bad byte is
-//! refused when it is there. Knows nothing of control frames, of sending or of time.
+//! refused when it is there. Where extensions of the application's own stand before messages, they are
+//! given whole ones, and what comes of them is checked behind. Knows nothing of control frames, of
+//! sending or of time.
 
 use bytes::buf::Limit;
 use bytes::{BufMut, Bytes};
@@ -10,11 +12,13 @@ use bytes::{BufMut, Bytes};
 use crate::config::{Config, Delivery};
 use crate::decoder::Data;
 use crate::deflate::{Deflate, InflateError};
+use crate::extension::Encoded;
 use crate::header::Header;
 use crate::message::{Kind, Message, Part};
+use crate::transforms::Transforms;
 use crate::utf8::Validator;
 use crate::violation::Violation;
-use crate::wire::Opcode;
+use crate::wire::{Opcode, ReservedBits};
 
 #[derive(Debug, Default)]
 pub(crate) struct Assembler {
@@ -25,7 +29,8 @@ pub(crate) struct Assembler {
 #[derive(Debug)]
 struct Partial {
     kind: Kind,
-    compressed: bool,
+    /// What its first frame was marked with.
+    reserved: ReservedBits,
     fragments: usize,
     /// What the headers of its frames add up to, in bytes on the wire.
     announced: u64,
@@ -44,6 +49,15 @@ struct Partial {
     unwanted: bool,
 }
 
+/// What assembling needs of its neighbours.
+pub(crate) struct Readers<'a> {
+    /// There if it was agreed on.
+    pub(crate) deflate: Option<&'a mut Deflate>,
+    /// There if any were agreed on.
+    pub(crate) extended: Option<&'a mut Transforms>,
+    pub(crate) config: &'a Config,
+}
+
 /// What a piece completed.
 #[derive(Debug)]
 pub(crate) enum Assembled {
@@ -54,30 +68,27 @@ pub(crate) enum Assembled {
 }
 
 impl Assembler {
-    /// Takes the next piece, in order. `deflate` is there if it was agreed on.
+    /// Takes the next piece, in order.
     pub(crate) fn take(
         &mut self,
         mut piece: Data<'_>,
-        deflate: Option<&mut Deflate>,
-        config: &Config,
+        readers: Readers<'_>,
     ) -> Result<Option<Assembled>, Violation> {
         let whole = piece.is_first && piece.is_last && piece.header.fin;
         if whole
             && self.partial.is_none()
-            && !piece.header.compressed
+            && !piece.header.is_compressed()
+            && readers.extended.is_none()
             && let Some(kind) = data_kind(piece.header.opcode)
         {
-            check_size(piece.header.len, config)?;
+            check_size(piece.header.len, readers.config)?;
             if kind == Kind::Text {
                 Validator::check(piece.payload()).map_err(not_utf8)?;
             }
             let message = Message::proven(kind, Bytes::copy_from_slice(piece.payload()));
-            return Ok(Some(match config.delivery {
-                Delivery::Whole => Assembled::Message(message),
-                Delivery::Parts => Assembled::Part(Part { data: message, last: true }),
-            }));
+            return Ok(Some(Assembled::whole(message, readers.config)));
         }
-        self.take_part(piece, deflate, config)
+        self.take_part(piece, readers)
     }
 
     /// The unfinished message: its kind, its frames and its plain bytes so far.
@@ -94,7 +105,7 @@ impl Assembler {
 
     /// Whether the unfinished message is compressed.
     pub(crate) fn is_compressed(&self) -> bool {
-        self.partial.as_ref().is_some_and(|partial| partial.compressed)
+        self.partial.as_ref().is_some_and(|partial| partial.is_compressed())
     }
 
     /// Whether no message is in the middle.
@@ -142,18 +153,17 @@ impl Assembler {
     fn take_part(
         &mut self,
         mut piece: Data<'_>,
-        deflate: Option<&mut Deflate>,
-        config: &Config,
+        mut readers: Readers<'_>,
     ) -> Result<Option<Assembled>, Violation> {
-        let Self { partial } = self;
+        let (Self { partial }, config) = (&mut *self, readers.config);
         if piece.is_first {
             begin_frame(partial, &piece.header, config)?;
         }
         let Some(message) = partial.as_deref_mut() else { return Err(Violation::LoneContinuation) };
         let last = piece.is_last && piece.header.fin;
 
-        match deflate {
-            Some(deflate) if message.compressed => {
+        match readers.deflate.take() {
+            Some(deflate) if message.is_compressed() => {
                 // What was handed out as parts counts against the limit as well.
                 let limit = config.max_message_size.saturating_sub(message.handed_out);
                 let inflated =
@@ -176,7 +186,7 @@ impl Assembler {
                 piece.append_to(&mut message.buffer);
             }
         }
-        self.judge(last, config)
+        self.judge(last, readers)
     }
 
     /// Where the next `missing` bytes of the message may be read to, past this room; `None` if they
@@ -184,7 +194,7 @@ impl Assembler {
     pub(crate) fn target(&mut self, missing: usize) -> Option<Limit<&mut Vec<u8>>> {
         let message = self.partial.as_deref_mut()?;
         // What is taken by parts needs no room for the whole of it.
-        if message.compressed || message.handed_out > 0 {
+        if message.is_compressed() || message.handed_out > 0 {
             return None;
         }
         message.grow(1);
@@ -203,9 +213,12 @@ impl Assembler {
     pub(crate) fn judge(
         &mut self,
         last: bool,
-        config: &Config,
+        readers: Readers<'_>,
     ) -> Result<Option<Assembled>, Violation> {
-        let Self { partial } = self;
+        if let Some(transforms) = readers.extended {
+            return if last { self.decode(transforms, readers.config) } else { Ok(None) };
+        }
+        let (Self { partial }, config) = (self, readers.config);
         let Some(message) = partial.as_deref_mut() else { return Err(Violation::LoneContinuation) };
         if message.kind == Kind::Text {
             let new = message.buffer.get(message.checked..).unwrap_or_default();
@@ -245,6 +258,31 @@ impl Assembler {
     }
 }
 
+impl Assembler {
+    /// What extensions make of the message that has come: nothing of it was judged or handed out before.
+    fn decode(
+        &mut self,
+        transforms: &mut Transforms,
+        config: &Config,
+    ) -> Result<Option<Assembled>, Violation> {
+        let Some(came) = self.partial.take() else { return Err(Violation::LoneContinuation) };
+        let coded = Encoded { payload: right_sized(came.buffer), reserved: came.reserved };
+        let message = transforms.decode(came.kind, coded, config.max_message_size)?;
+        Ok(Some(Assembled::whole(message, config)))
+    }
+}
+
+impl Assembled {
+    /// A message that is there as a whole, as it is handed out.
+    #[inline]
+    fn whole(message: Message, config: &Config) -> Self {
+        match config.delivery {
+            Delivery::Whole => Self::Message(message),
+            Delivery::Parts => Self::Part(Part { data: message, last: true }),
+        }
+    }
+}
+
 /// Judges the header of a data frame by the message it stands in, and by the limits.
 fn begin_frame(
     partial: &mut Option<Box<Partial>>,
@@ -256,7 +294,7 @@ fn begin_frame(
         (None, None) => return Err(Violation::LoneContinuation),
         (Some(kind), None) => partial.insert(Box::new(Partial {
             kind,
-            compressed: header.compressed,
+            reserved: header.reserved,
             fragments: 0,
             announced: 0,
             last_frame: false,
@@ -277,7 +315,7 @@ fn begin_frame(
         return Err(Violation::TooManyFragments { limit });
     }
     // Compressed bytes are held against the limit when they are inflated.
-    if message.compressed { Ok(()) } else { check_size(message.announced, config) }
+    if message.is_compressed() { Ok(()) } else { check_size(message.announced, config) }
 }
 
 #[inline]
@@ -287,6 +325,10 @@ fn check_size(size: u64, config: &Config) -> Result<(), Violation> {
 }
 
 impl Partial {
+    const fn is_compressed(&self) -> bool {
+        self.reserved.contains(ReservedBits::RSV1)
+    }
+
     /// How many bytes may be handed out: a character that is cut waits for its rest, and what was not
     /// judged is never handed out.
     fn ready(&self) -> usize {

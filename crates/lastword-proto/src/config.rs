@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::budget::Budget;
+use crate::extension::Extensions;
 use crate::rate::Rate;
 
 /// The settings of a connection. All have defaults; all waits and buffers are bounded by default.
@@ -81,6 +82,8 @@ pub struct Config {
     /// permessage-deflate; on, since [`DeflateConfig::default`] is lazy and small messages stay
     /// uncompressed. `None`: neither offered nor accepted.
     pub deflate: Option<DeflateConfig>,
+    /// Extensions of the application's own, which a client offers and a server accepts; none.
+    pub extensions: Extensions,
     /// Limits of the opening handshake.
     pub opening: OpeningLimits,
 }
@@ -108,6 +111,7 @@ impl Default for Config {
             idle_timeout: None,
             max_discard: 16 << 20,
             deflate: Some(DeflateConfig::default()),
+            extensions: Extensions::default(),
             opening: OpeningLimits::default(),
         }
     }
@@ -126,8 +130,8 @@ impl Config {
     /// `deflate` the codecs, room for the unfinished message to double, and a read of messages that
     /// inflate as far as deflate can, which is one more message of `max_message_size`.
     ///
-    /// Not in it: a message of the application that overshoots `send_buffer`, and what the transport
-    /// holds. Few connections come near it; [`memory_budget`](Self::memory_budget) bounds what all of
+    /// Not in it: a message of the application that overshoots `send_buffer`, what the transport holds,
+    /// and what `extensions` hold beside the message that they decode. Few connections come near it; [`memory_budget`](Self::memory_budget) bounds what all of
     /// them take up together.
     pub fn memory_bound(&self) -> usize {
         let messages = self.max_message_size.saturating_mul(2);
@@ -138,7 +142,9 @@ impl Config {
         } else {
             0
         };
-        plain.saturating_add(READ * BESIDE).saturating_add(inflated)
+        // A message as it came, while what it is decoded to grows.
+        let decoded = if self.extensions.is_empty() { 0 } else { self.max_message_size };
+        plain.saturating_add(READ * BESIDE).saturating_add(inflated).saturating_add(decoded)
     }
 
     /// How much is to be read at once where it may have to be inflated: no more than can become one

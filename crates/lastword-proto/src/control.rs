@@ -12,7 +12,7 @@ use crate::decoder::Control;
 use crate::header::Header;
 use crate::keepalive::PingId;
 use crate::masks::Masks;
-use crate::wire::{Farewell, Opcode};
+use crate::wire::{Farewell, Opcode, ReservedBits};
 
 /// Takes up memory while there is something in it: most of the time there is not.
 #[derive(Debug, Default)]
@@ -202,7 +202,7 @@ impl ControlLane {
 pub(crate) fn write_control(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8], masks: &mut Masks) {
     let mask = masks.next();
     let len = payload.len() as u64;
-    let header = Header { fin: true, compressed: false, opcode, len, mask };
+    let header = Header { fin: true, reserved: ReservedBits::NONE, opcode, len, mask };
     out.extend_from_slice(header.encode().as_bytes());
     append_masked(mask, payload, out);
 }

@@ -1,5 +1,6 @@
 //! Messages in, frames out: what was accepted for sending and is not yet in wire form (RFC 6455
-//! section 5.4, RFC 7692 section 7.2.1).
+//! section 5.4, RFC 7692 section 7.2.1). What extensions of the application's own make of a message is
+//! made when it is accepted, by whoever calls.
 //!
 //! Frames are made only a little ahead of the wire, so that a large message costs no second copy of
 //! itself, and pongs pass between its fragments. Knows nothing of the control lane or of closing.
@@ -11,13 +12,14 @@ use bytes::Bytes;
 use crate::config::{Compression, Config};
 use crate::control::{write_control, write_farewell};
 use crate::deflate::{Compressed, Deflate, Position};
+use crate::extension::Encoded;
 use crate::header::Header;
 use crate::keepalive::PingId;
 use crate::masks::Masks;
 use crate::message::{Kind, Message};
 use crate::output::{Completes, Output};
 use crate::prepared::Prepared;
-use crate::wire::{Farewell, Opcode};
+use crate::wire::{Farewell, Opcode, ReservedBits};
 
 #[derive(Debug, Default)]
 pub(crate) struct Encoder {
@@ -32,10 +34,20 @@ pub(crate) struct Encoder {
 #[derive(Debug)]
 enum Item {
     Message(Message, Compression),
+    /// What extensions made of a message.
+    Extended(Box<Extended>),
     Prepared(Prepared, Compression),
     Part(PartOut),
     Ping(PingId),
     Farewell(Farewell),
+}
+
+/// A message, and what extensions made of it.
+#[derive(Debug)]
+struct Extended {
+    original: Message,
+    coded: Encoded,
+    compression: Compression,
 }
 
 /// A part of a message that is sent by parts.
@@ -56,7 +68,7 @@ struct Current {
     /// What is left of the payload as it goes over the wire.
     rest: Bytes,
     opcode: Opcode,
-    compressed: bool,
+    reserved: ReservedBits,
     original: Message,
 }
 
@@ -72,13 +84,28 @@ impl Encoder {
     /// Accepts a message for sending.
     pub(crate) fn send(&mut self, message: Message, compression: Compression, tools: &mut Tools) {
         if self.is_empty() && tools.output.waiting() < AHEAD {
-            let current = begin(message, compression, tools);
+            let coded = message.payload().clone().into();
+            let current = begin(message, coded, compression, tools);
             self.queued = current.rest.len();
             self.encode_fragment(current, tools);
             return self.fill(tools);
         }
         self.queued = self.queued.saturating_add(message.len());
         self.queue.push_back(Item::Message(message, compression));
+        self.fill(tools);
+    }
+
+    /// Accepts a message for sending that extensions made `coded` of, in the order of the wire.
+    pub(crate) fn send_extended(
+        &mut self,
+        original: Message,
+        coded: Encoded,
+        compression: Compression,
+        tools: &mut Tools,
+    ) {
+        self.queued = self.queued.saturating_add(coded.payload.len());
+        let extended = Extended { original, coded, compression };
+        self.queue.push_back(Item::Extended(Box::new(extended)));
         self.fill(tools);
     }
 
@@ -151,6 +178,7 @@ impl Encoder {
         let current = self.current.take().map(|current| current.original);
         let queued = std::mem::take(&mut self.queue).into_iter().filter_map(|item| match item {
             Item::Message(message, _) => Some(message),
+            Item::Extended(extended) => Some(extended.original),
             Item::Prepared(prepared, _) => Some(prepared.message().clone()),
             Item::Part(_) | Item::Ping(_) | Item::Farewell(_) => None,
         });
@@ -167,9 +195,13 @@ impl Encoder {
         match item {
             Item::Message(message, compression) => {
                 self.queued = self.queued.saturating_sub(message.len());
-                let current = begin(message, compression, tools);
-                self.queued = self.queued.saturating_add(current.rest.len());
-                self.encode_fragment(current, tools);
+                let coded = message.payload().clone().into();
+                self.encode_message(message, coded, compression, tools);
+            }
+            Item::Extended(extended) => {
+                let Extended { original, coded, compression } = *extended;
+                self.queued = self.queued.saturating_sub(coded.payload.len());
+                self.encode_message(original, coded, compression, tools);
             }
             Item::Prepared(prepared, compression) => {
                 self.queued = self.queued.saturating_sub(prepared.len());
@@ -195,6 +227,19 @@ impl Encoder {
         true
     }
 
+    /// Makes the first frame of a message.
+    fn encode_message(
+        &mut self,
+        original: Message,
+        coded: Encoded,
+        compression: Compression,
+        tools: &mut Tools,
+    ) {
+        let current = begin(original, coded, compression, tools);
+        self.queued = self.queued.saturating_add(current.rest.len());
+        self.encode_fragment(current, tools);
+    }
+
     /// Makes one frame: the one that was made for all, if it is not to be cut into fragments.
     fn encode_prepared(
         &mut self,
@@ -212,7 +257,7 @@ impl Encoder {
         }
         let (rest, opcode) = (frame.payload(), original.kind().opcode());
         self.queued = self.queued.saturating_add(rest.len());
-        let current = Current { rest, opcode, compressed: frame.is_compressed(), original };
+        let current = Current { rest, opcode, reserved: frame.reserved(), original };
         self.encode_fragment(current, tools);
     }
 
@@ -222,29 +267,36 @@ impl Encoder {
         self.queued = self.queued.saturating_sub(size);
         let fin = current.rest.is_empty();
         let mask = tools.masks.next();
-        let Current { opcode, compressed, .. } = current;
-        let header = Header { fin, compressed, opcode, len: payload.len() as u64, mask };
+        let Current { opcode, reserved, .. } = current;
+        let header = Header { fin, reserved, opcode, len: payload.len() as u64, mask };
         if fin {
             tools.output.put(header, &payload, Completes::Message(current.original));
         } else {
             tools.output.put(header, &payload, Completes::Nothing);
-            (current.opcode, current.compressed) = (Opcode::Continuation, false);
+            (current.opcode, current.reserved) = (Opcode::Continuation, ReservedBits::NONE);
             self.current = Some(Box::new(current));
         }
     }
 }
 
-/// Compresses a message, if that is agreed on and worth it, and readies it for framing.
-fn begin(message: Message, compression: Compression, tools: &mut Tools) -> Current {
-    let opcode = message.kind().opcode();
+/// Compresses what goes over the wire for a message, if that is agreed on and worth it, and readies it
+/// for framing.
+#[inline]
+fn begin(
+    original: Message,
+    coded: Encoded,
+    compression: Compression,
+    tools: &mut Tools,
+) -> Current {
+    let (opcode, Encoded { payload, reserved }) = (original.kind().opcode(), coded);
     if let Some(deflate) = tools.deflate.as_deref_mut() {
         let mut wire = Vec::new();
-        if deflate.compress(message.payload(), compression, &mut wire) == Compressed::Yes {
-            return Current { rest: wire.into(), opcode, compressed: true, original: message };
+        if deflate.compress(&payload, compression, &mut wire) == Compressed::Yes {
+            let reserved = reserved | ReservedBits::RSV1;
+            return Current { rest: wire.into(), opcode, reserved, original };
         }
     }
-    let rest = message.payload().clone();
-    Current { rest, opcode, compressed: false, original: message }
+    Current { rest: payload, opcode, reserved, original }
 }
 
 fn encode_part(part: PartOut, tools: &mut Tools) {
@@ -259,7 +311,11 @@ fn encode_part(part: PartOut, tools: &mut Tools) {
     };
     let header = Header {
         fin: part.last,
-        compressed: part.compressed && part.first,
+        reserved: if part.compressed && part.first {
+            ReservedBits::RSV1
+        } else {
+            ReservedBits::NONE
+        },
         opcode: if part.first { part.kind.opcode() } else { Opcode::Continuation },
         len: payload.len() as u64,
         mask: tools.masks.next(),

@@ -4,7 +4,7 @@
 //! refused at the first byte, an oversized control frame at the second, before any length is used.
 //! Knows nothing of payloads or of the frames before.
 
-use crate::wire::{Opcode, Role};
+use crate::wire::{Opcode, ReservedBits, Role};
 
 /// The longest header: two bytes, eight of length, four of mask.
 pub(crate) const MAX_HEADER: usize = 14;
@@ -17,8 +17,8 @@ pub(crate) const MAX_CONTROL: usize = 125;
 pub(crate) struct Header {
     /// Whether the message ends with this frame.
     pub(crate) fin: bool,
-    /// RSV1: the message is compressed (RFC 7692 section 6). Only on a message's first frame.
-    pub(crate) compressed: bool,
+    /// What extensions say of the message. Only on its first frame.
+    pub(crate) reserved: ReservedBits,
     pub(crate) opcode: Opcode,
     /// Length of the payload in bytes; below 2^63.
     pub(crate) len: u64,
@@ -31,15 +31,24 @@ pub(crate) struct Header {
 pub(crate) struct Rules {
     /// Who sends the frames.
     pub(crate) sender: Role,
-    /// Whether permessage-deflate was agreed on.
-    pub(crate) rsv1: Rsv1,
+    /// Which of the reserved bits the first frame of a message may set.
+    pub(crate) reserved: ReservedBits,
 }
 
-/// Whether the first frame of a message may set RSV1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rsv1 {
-    Reserved,
-    MarksCompression,
+impl Rules {
+    /// Holds the reserved bits of a frame against what was agreed on.
+    fn check_reserved(self, first: u8, opcode: Opcode) -> Result<(), HeaderError> {
+        let starts_message = matches!(opcode, Opcode::Text | Opcode::Binary);
+        let allowed = if starts_message { self.reserved } else { ReservedBits::NONE };
+        let beyond = ReservedBits::of_first_byte(first).without(allowed);
+        if beyond.is_none() {
+            Ok(())
+        } else if beyond == ReservedBits::RSV1 {
+            Err(HeaderError::ReservedBit1(opcode))
+        } else {
+            Err(HeaderError::ReservedBits(first))
+        }
+    }
 }
 
 /// A rule of framing that a header broke.
@@ -50,7 +59,7 @@ pub enum HeaderError {
     /// continuation.
     #[error("reserved bit 1 set on a {0:?} frame")]
     ReservedBit1(Opcode),
-    /// RSV2 or RSV3.
+    /// RSV2 or RSV3 where no extension gave it a meaning.
     #[error("reserved bits set: {0:#04x} in the first byte")]
     ReservedBits(u8),
     /// One of the opcodes 3–7 and 11–15.
@@ -84,15 +93,9 @@ impl Header {
         let Some((&first, rest)) = bytes.split_first() else { return Ok(None) };
         let opcode = Opcode::from_bits(first).ok_or(HeaderError::ReservedOpcode(first & 0x0f))?;
         let fin = first & 0x80 != 0;
-        let compressed = first & 0x40 != 0;
-        if first & 0x30 != 0 {
-            return Err(HeaderError::ReservedBits(first));
-        }
-        if compressed {
-            let starts_message = matches!(opcode, Opcode::Text | Opcode::Binary);
-            if rules.rsv1 == Rsv1::Reserved || !starts_message {
-                return Err(HeaderError::ReservedBit1(opcode));
-            }
+        let reserved = ReservedBits::of_first_byte(first);
+        if !reserved.is_none() {
+            rules.check_reserved(first, opcode)?;
         }
         if opcode.is_control() && !fin {
             return Err(HeaderError::FragmentedControl(opcode));
@@ -134,10 +137,16 @@ impl Header {
         };
 
         if !masked {
-            return Ok(Some((Self { fin, compressed, opcode, len, mask: None }, size)));
+            return Ok(Some((Self { fin, reserved, opcode, len, mask: None }, size)));
         }
         let Some(&key) = rest.first_chunk::<4>() else { return Ok(None) };
-        Ok(Some((Self { fin, compressed, opcode, len, mask: Some(key) }, size.saturating_add(4))))
+        Ok(Some((Self { fin, reserved, opcode, len, mask: Some(key) }, size.saturating_add(4))))
+    }
+
+    /// Whether the message is compressed.
+    #[inline]
+    pub(crate) const fn is_compressed(&self) -> bool {
+        self.reserved.contains(ReservedBits::RSV1)
     }
 
     /// The header as it stands on the wire, and its size.
@@ -145,7 +154,7 @@ impl Header {
     pub(crate) fn encode(&self) -> Encoded {
         let mut encoded = Encoded { bytes: [0; MAX_HEADER], size: 2 };
         let [b0, b1, rest @ ..] = &mut encoded.bytes;
-        *b0 = self.opcode.bits() | u8::from(self.fin) << 7 | u8::from(self.compressed) << 6;
+        *b0 = self.opcode.bits() | u8::from(self.fin) << 7 | self.reserved.bits();
         let masked = u8::from(self.mask.is_some()) << 7;
         let key = self.mask.unwrap_or_default();
         // The key stands right behind the length, whatever the length's form is.
@@ -212,20 +221,22 @@ mod tests {
     const LENGTHS: [u64; 12] =
         [0, 1, 2, 124, 125, 126, 127, 65_535, 65_536, 1 << 32, (1 << 63) - 2, (1 << 63) - 1];
 
+    const ALL: ReservedBits = ReservedBits::of_first_byte(0xff);
+
     fn all_headers() -> impl Iterator<Item = (Header, Rules)> {
         let opcodes = (0..16).filter_map(Opcode::from_bits);
         opcodes.flat_map(|opcode| {
-            [(true, true), (true, false), (false, true), (false, false)].into_iter().flat_map(
-                move |(fin, compressed)| {
-                    LENGTHS.into_iter().flat_map(move |len| {
-                        [Role::Client, Role::Server].into_iter().map(move |sender| {
-                            let mask = (sender == Role::Client).then_some([1, 2, 3, 4]);
-                            let header = Header { fin, compressed, opcode, len, mask };
-                            (header, Rules { sender, rsv1: Rsv1::MarksCompression })
-                        })
+            (0..16_u8).flat_map(move |flags| {
+                LENGTHS.into_iter().flat_map(move |len| {
+                    [Role::Client, Role::Server].into_iter().map(move |sender| {
+                        let mask = (sender == Role::Client).then_some([1, 2, 3, 4]);
+                        let fin = flags & 8 != 0;
+                        let reserved = ReservedBits::of_first_byte(flags << 4);
+                        let header = Header { fin, reserved, opcode, len, mask };
+                        (header, Rules { sender, reserved: ALL })
                     })
-                },
-            )
+                })
+            })
         })
     }
 
@@ -237,7 +248,8 @@ mod tests {
                     let mut wire = Vec::new();
                     append_plain(opcode, len.into(), mask, &mut wire);
                     let len = len.into();
-                    let header = Header { fin: true, compressed: false, opcode, len, mask };
+                    let reserved = ReservedBits::NONE;
+                    let header = Header { fin: true, reserved, opcode, len, mask };
                     assert_eq!(wire, header.encode().as_bytes());
                 }
             }
@@ -247,7 +259,7 @@ mod tests {
     fn is_legal(header: &Header) -> bool {
         let control = header.opcode.is_control();
         let starts = matches!(header.opcode, Opcode::Text | Opcode::Binary);
-        (!control || (header.fin && header.len <= 125)) && (!header.compressed || starts)
+        (!control || (header.fin && header.len <= 125)) && (header.reserved.is_none() || starts)
     }
 
     #[test]
@@ -272,14 +284,14 @@ mod tests {
         for first in 0..=255_u8 {
             for second in 0..=255_u8 {
                 for sender in [Role::Client, Role::Server] {
-                    for rsv1 in [Rsv1::Reserved, Rsv1::MarksCompression] {
-                        let rules = Rules { sender, rsv1 };
+                    for allowed in 0..8_u8 {
+                        let reserved = ReservedBits::of_first_byte(allowed << 4);
+                        let rules = Rules { sender, reserved };
                         let opcode = first & 0x0f;
                         let control = opcode >= 8;
+                        let set = first >> 4 & 0x7;
                         let fine_first = matches!(opcode, 0..=2 | 8..=10)
-                            && first & 0x30 == 0
-                            && (first & 0x40 == 0
-                                || (rsv1 == Rsv1::MarksCompression && matches!(opcode, 1 | 2)))
+                            && (set == 0 || (set & !allowed == 0 && matches!(opcode, 1 | 2)))
                             && (!control || first & 0x80 != 0);
                         let masked = second & 0x80 != 0;
                         let fine = fine_first
@@ -297,7 +309,7 @@ mod tests {
 
     #[test]
     fn a_length_in_a_longer_form_than_needed_is_refused() {
-        let rules = Rules { sender: Role::Server, rsv1: Rsv1::Reserved };
+        let rules = Rules { sender: Role::Server, reserved: ReservedBits::NONE };
         for len in 0..126_u16 {
             let [a, b] = len.to_be_bytes();
             let refused = Err(HeaderError::LengthNotMinimal(len.into()));
@@ -312,7 +324,7 @@ mod tests {
 
     #[test]
     fn a_length_with_its_top_bit_is_refused_at_its_first_byte() {
-        let rules = Rules { sender: Role::Server, rsv1: Rsv1::Reserved };
+        let rules = Rules { sender: Role::Server, reserved: ReservedBits::NONE };
         assert_eq!(Header::parse(&[0x82, 127, 0x80], rules), Err(HeaderError::LengthTopBit));
     }
 }

@@ -1,11 +1,13 @@
 //! Pings that we asked and their answers: who is alive, and how far away (RFC 6455 section 5.5.2).
 //!
 //! Decides nothing about when to ask, and nothing about endings; remembers what was asked, when it
-//! left, and how far the account of sent messages stood behind it.
+//! left, and how far the account of sent messages stood behind it. Keeps what the peer's pings and
+//! pongs said, if somebody wants to know.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use crate::heartbeat::{Heard, Heartbeat};
 use crate::ledger::Tally;
 use crate::rare::{Blank, Rare};
 
@@ -47,11 +49,37 @@ pub(crate) struct Keepalive {
     /// The newest that was answered on each way.
     ahead: Answered,
     behind: Answered,
-    /// There are few that ask with data of their own.
-    own: Option<Box<Answered>>,
+    seldom: Rare<Seldom>,
     /// How long the last answer took, if there was one.
     latency: Nanoseconds,
-    answers: u64,
+    /// Answers that came, and heartbeats that were kept.
+    news: u64,
+}
+
+/// What few applications ask for.
+#[derive(Debug, Default)]
+struct Seldom {
+    /// The newest ping with data of the application's own that was answered.
+    own: Answered,
+    /// Set at run time, instead of what the configuration says.
+    rhythm: Option<Rhythm>,
+    heard: Heard,
+}
+
+impl Blank for Seldom {
+    const BLANK: &'static Self =
+        &Self { own: Answered::NONE, rhythm: None, heard: Heard::nothing() };
+
+    fn blank() -> Self {
+        Self::default()
+    }
+}
+
+/// How often we ask, and how long the peer may be silent then; `None`: never, and for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rhythm {
+    pub(crate) interval: Option<Duration>,
+    pub(crate) timeout: Option<Duration>,
 }
 
 /// A ping that was answered; number 0 is none.
@@ -59,6 +87,10 @@ pub(crate) struct Keepalive {
 struct Answered {
     number: u64,
     round_trip: Nanoseconds,
+}
+
+impl Answered {
+    const NONE: Self = Self { number: 0, round_trip: Nanoseconds(0) };
 }
 
 /// A duration in half its size: of up to 584 years.
@@ -157,7 +189,7 @@ impl Keepalive {
             match asked.id.way {
                 Way::Ahead => self.ahead = answered,
                 Way::Behind => self.behind = answered,
-                Way::Own => self.own = Some(Box::new(answered)),
+                Way::Own => self.seldom.make().own = answered,
             }
             self.latency = round_trip;
             if !own {
@@ -167,7 +199,7 @@ impl Keepalive {
         if !left.is_empty() {
             *self.asked.make() = left;
         }
-        self.answers = self.answers.saturating_add(1);
+        self.news = self.news.saturating_add(1);
         answer
     }
 
@@ -186,19 +218,54 @@ impl Keepalive {
         let newest = match ping.way {
             Way::Ahead => self.ahead,
             Way::Behind => self.behind,
-            Way::Own => self.own.as_deref().copied().unwrap_or_default(),
+            Way::Own => self.seldom.own,
         };
         (newest.number >= ping.number).then(|| newest.round_trip.into())
     }
 
+    /// How many answers came, and heartbeats that were kept.
+    #[inline]
+    pub(crate) const fn news(&self) -> u64 {
+        self.news
+    }
+
     /// How many answers came.
-    pub(crate) const fn answers(&self) -> u64 {
-        self.answers
+    pub(crate) fn answers(&self) -> u64 {
+        self.news.saturating_sub(self.heard().count())
     }
 
     /// The last round-trip time.
     pub(crate) fn latency(&self) -> Option<Duration> {
-        (self.answers > 0).then(|| self.latency.into())
+        (self.answers() > 0).then(|| self.latency.into())
+    }
+
+    /// What was set at run time, if anything was.
+    pub(crate) fn rhythm(&self) -> Option<Rhythm> {
+        self.seldom.rhythm
+    }
+
+    pub(crate) fn set_rhythm(&mut self, rhythm: Rhythm) {
+        self.seldom.make().rhythm = Some(rhythm);
+    }
+
+    /// The peer's heartbeats, as far as they are kept.
+    pub(crate) fn heard(&self) -> &Heard {
+        &self.seldom.heard
+    }
+
+    /// Keeps so many heartbeats of the peer, from now on.
+    pub(crate) fn listen(&mut self, capacity: usize) {
+        self.seldom.make().heard.listen(capacity);
+    }
+
+    /// The peer's heart beat.
+    pub(crate) fn hear(&mut self, heartbeat: impl FnOnce() -> Heartbeat) {
+        if let Some(seldom) = self.seldom.touched()
+            && seldom.heard.listens()
+        {
+            seldom.heard.push(heartbeat());
+            self.news = self.news.saturating_add(1);
+        }
     }
 }
 

@@ -36,8 +36,10 @@ mod deflate;
 mod encoder;
 mod event;
 mod exchange;
+mod extension;
 pub mod handshake;
 mod header;
+mod heartbeat;
 mod inbox;
 mod keepalive;
 mod ledger;
@@ -50,6 +52,7 @@ mod rare;
 mod rate;
 mod record;
 mod timers;
+mod transforms;
 mod utf8;
 mod violation;
 mod whole;
@@ -67,7 +70,12 @@ pub use connection::{Connection, ControlRefused, Leave, SendRefused, Transmit};
 pub use cut::{Cut, FrameCut, MessageCut};
 pub use event::Event;
 pub use exchange::Exchange;
+pub use extension::{
+    AgreedExtension, Encoded, Extension, Extensions, InvalidExtension, NotAToken, Parameters,
+    Transform, Undecodable,
+};
 pub use header::HeaderError;
+pub use heartbeat::Heartbeat;
 pub use keepalive::PingId;
 pub use ledger::{Ledger, Tally};
 pub use message::{Elided, Kind, Message, Part, Utf8Bytes};
@@ -75,8 +83,8 @@ pub use output::Lent;
 pub use prepared::Prepared;
 pub use rate::{Bucket, Rate, TooFast};
 pub use record::{EXCERPT, Entry, FrameEntry};
-pub use violation::Violation;
+pub use violation::{ExtensionFailed, Undecoded, Violation};
 pub use wire::{
     CloseCode, CloseFrame, End, Farewell, InvalidCloseCode, MAX_CLOSE_REASON, Opcode,
-    ReasonTooLong, Role,
+    ReasonTooLong, ReservedBits, Role,
 };

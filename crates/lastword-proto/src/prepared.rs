@@ -13,6 +13,7 @@ use crate::config::Compression;
 use crate::deflate::{Alone, Deflate, compress_alone};
 use crate::header::{Header, MAX_HEADER};
 use crate::message::{Kind, Message};
+use crate::wire::ReservedBits;
 
 /// A message that is made ready once, to be sent on many connections with
 /// [`Connection::send_prepared`](crate::Connection::send_prepared). Clones share what was made.
@@ -52,7 +53,7 @@ struct Form {
 pub(crate) struct Frame {
     wire: Bytes,
     header: usize,
-    compressed: bool,
+    reserved: ReservedBits,
 }
 
 impl Prepared {
@@ -62,7 +63,7 @@ impl Prepared {
         let mut wire = Vec::with_capacity(MAX_HEADER.saturating_add(message.len()));
         wire.extend_from_slice(&[0; MAX_HEADER]);
         wire.extend_from_slice(message.payload());
-        let plain = Frame::around(wire, message.kind(), false);
+        let plain = Frame::around(wire, message.kind(), ReservedBits::NONE);
         // What is text was text before it was copied.
         let message = Message::proven(message.kind(), plain.payload());
         Self { forms: Arc::new(Forms { message, plain, compressed: OnceLock::new() }) }
@@ -114,16 +115,16 @@ impl Form {
     fn new(message: &Message, way: Alone) -> Self {
         let mut wire = vec![0; MAX_HEADER];
         compress_alone(way, message.payload(), &mut wire);
-        let frame = Frame::around(wire, message.kind(), true);
+        let frame = Frame::around(wire, message.kind(), ReservedBits::RSV1);
         Self { way, frame, next: OnceLock::new() }
     }
 }
 
 impl Frame {
     /// The frame around a payload that begins at `MAX_HEADER`.
-    fn around(mut wire: Vec<u8>, kind: Kind, compressed: bool) -> Self {
+    fn around(mut wire: Vec<u8>, kind: Kind, reserved: ReservedBits) -> Self {
         let len = wire.len().saturating_sub(MAX_HEADER) as u64;
-        let header = Header { fin: true, compressed, opcode: kind.opcode(), len, mask: None };
+        let header = Header { fin: true, reserved, opcode: kind.opcode(), len, mask: None };
         let header = header.encode();
         let header = header.as_bytes();
         let start = MAX_HEADER.saturating_sub(header.len());
@@ -131,7 +132,7 @@ impl Frame {
             place.copy_from_slice(header);
         }
         wire.shrink_to_fit();
-        Self { wire: Bytes::from(wire).slice(start..), header: header.len(), compressed }
+        Self { wire: Bytes::from(wire).slice(start..), header: header.len(), reserved }
     }
 
     /// Header and payload.
@@ -148,7 +149,12 @@ impl Frame {
         self.wire.len().saturating_sub(self.header)
     }
 
+    /// What it is marked with.
+    pub(crate) const fn reserved(&self) -> ReservedBits {
+        self.reserved
+    }
+
     pub(crate) const fn is_compressed(&self) -> bool {
-        self.compressed
+        self.reserved.contains(ReservedBits::RSV1)
     }
 }

@@ -3,6 +3,9 @@
 //! Limits of ours that a peer runs into are here, too: the error says whose limit it is, and which
 //! option sets it.
 
+use std::borrow::Cow;
+use std::fmt;
+
 use crate::header::HeaderError;
 use crate::rate::Rate;
 use crate::wire::{CloseCode, CloseFrame, Opcode};
@@ -86,6 +89,9 @@ pub enum Violation {
     /// A compressed message that is not a deflate stream (RFC 7692 section 7.2.2).
     #[error("compressed message is not a valid deflate stream")]
     BrokenDeflate,
+    /// A message that an extension of the application's own could not decode.
+    #[error("{0}")]
+    Extension(Box<ExtensionFailed>),
     /// A close frame with a body of one byte (section 5.5.1).
     #[error("close frame with a body of one byte")]
     CloseTooShort,
@@ -118,11 +124,72 @@ impl Violation {
             | Self::TooManyFragments { .. } => CloseCode::MESSAGE_TOO_BIG,
             Self::TooManyMessages { .. } | Self::TooManyBytes { .. } => CloseCode::POLICY_VIOLATION,
             Self::OutOfMemory { .. } => CloseCode::TRY_AGAIN_LATER,
+            Self::Extension(failed) => match failed.why {
+                Undecoded::TooBig { .. } => CloseCode::MESSAGE_TOO_BIG,
+                Undecoded::Broken { code, .. } => code,
+                Undecoded::Panicked => CloseCode::INTERNAL_ERROR,
+            },
+        }
+    }
+
+    /// Whether it is the peer who erred, or ran into a limit that it could know of.
+    pub(crate) fn is_peers_fault(&self) -> bool {
+        match self {
+            Self::OutOfMemory { .. } => false,
+            Self::Extension(failed) => failed.why != Undecoded::Panicked,
+            _ => true,
         }
     }
 
     /// The close frame with which the connection is failed: the code, and this error as its reason.
     pub fn close_frame(&self) -> CloseFrame {
         CloseFrame::truncated(self.close_code(), self.to_string())
+    }
+}
+
+/// A message that an extension could not decode: which one, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "which, and why")]
+pub struct ExtensionFailed {
+    /// The name of the extension.
+    pub extension: Box<str>,
+    /// What became of the message.
+    pub why: Undecoded,
+}
+
+/// What an extension made of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Undecoded {
+    /// It grows larger than we accept.
+    TooBig {
+        /// `Config::max_message_size`.
+        limit: usize,
+    },
+    /// It is not what the extension makes of messages.
+    Broken {
+        /// The code with which the connection is failed.
+        code: CloseCode,
+        /// What the extension said about it.
+        reason: Cow<'static, str>,
+    },
+    /// The extension panicked over it: no fault of the peer's.
+    Panicked,
+}
+
+impl fmt::Display for ExtensionFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { extension, why } = self;
+        match why {
+            Undecoded::TooBig { limit } => write!(
+                f,
+                "message exceeds our limit of {limit} bytes when decoded by extension {extension} \
+                 (max_message_size)"
+            ),
+            Undecoded::Broken { reason, .. } => {
+                write!(f, "message that extension {extension} cannot decode: {reason}")
+            }
+            Undecoded::Panicked => write!(f, "extension {extension} panicked over a message"),
+        }
     }
 }

@@ -85,6 +85,83 @@ impl Opcode {
     }
 }
 
+/// The reserved bits of a frame's first byte (section 5.2), as far as extensions of the application's
+/// own may give them a meaning. RSV1 is permessage-deflate's.
+///
+/// Invariant: no other bits of the byte.
+///
+/// ```
+/// use lastword_proto::ReservedBits;
+/// let both = ReservedBits::RSV2 | ReservedBits::RSV3;
+/// assert!(both.contains(ReservedBits::RSV2));
+/// assert!(!ReservedBits::RSV2.contains(both));
+/// ```
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct ReservedBits(u8);
+
+impl ReservedBits {
+    /// None of them.
+    pub const NONE: Self = Self(0);
+    /// The second.
+    pub const RSV2: Self = Self(0x20);
+    /// The third.
+    pub const RSV3: Self = Self(0x10);
+    /// The first: the message is compressed (RFC 7692 section 6).
+    pub(crate) const RSV1: Self = Self(0x40);
+
+    /// Those that are set in the first byte of a frame.
+    #[inline]
+    pub(crate) const fn of_first_byte(first: u8) -> Self {
+        Self(first & 0x70)
+    }
+
+    /// As they stand in the first byte of a frame.
+    #[inline]
+    pub(crate) const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// Whether all of `others` are among these.
+    #[inline]
+    pub const fn contains(self, others: Self) -> bool {
+        self.0 & others.0 == others.0
+    }
+
+    /// Those that are among `others`, too.
+    #[must_use]
+    pub const fn and(self, others: Self) -> Self {
+        Self(self.0 & others.0)
+    }
+
+    /// Those that are not among `others`.
+    #[must_use]
+    pub const fn without(self, others: Self) -> Self {
+        Self(self.0 & !others.0)
+    }
+
+    /// Whether it is none of them.
+    #[inline]
+    pub const fn is_none(self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl std::ops::BitOr for ReservedBits {
+    type Output = Self;
+
+    fn bitor(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+}
+
+impl fmt::Debug for ReservedBits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = [(Self::RSV1, "RSV1"), (Self::RSV2, "RSV2"), (Self::RSV3, "RSV3")];
+        let set = named.into_iter().filter(|(bit, _)| self.contains(*bit)).map(|(_, name)| name);
+        f.write_str(&set.collect::<Vec<_>>().join(" | "))
+    }
+}
+
 /// Why a connection is closed, in a number that may stand in a close frame (section 7.4).
 ///
 /// Invariant: 1000–1003, 1007–1014 or 3000–4999; never one that no frame may carry (1004, 1005,

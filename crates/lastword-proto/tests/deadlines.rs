@@ -223,3 +223,78 @@ fn a_peer_that_keeps_its_half_open_is_left_after_the_close_timeout_and_it_was_cl
     assert!(driven.ending().is_clean());
     assert_eq!(driven.ending().transport.ours, OurSide::Aborted);
 }
+
+/// What is written within so many seconds, as the seconds in which pings were.
+fn pings_within(driven: &mut Driven, seconds: u64) -> Vec<u64> {
+    let begun = driven.written().len();
+    let mut when = Vec::new();
+    for second in 1..=seconds {
+        let before = driven.wire.len();
+        pass(driven, 1);
+        if driven.wire.len() > before {
+            when.push(second);
+            // Whoever is there answers.
+            let (_, asked) = driven.written().pop().expect("something was written");
+            driven.receive(&frame(driven.role.peer(), 0x8a, &asked));
+        }
+    }
+    assert!(driven.written()[begun..].iter().all(|(first, _)| *first == 0x89), "pings alone");
+    when
+}
+
+#[test]
+fn keepalive_is_changed_at_any_time_and_counts_from_then_on() {
+    for role in [Role::Server, Role::Client] {
+        let mut driven = Driven::new(role);
+        driven.connection.set_keepalive(Some(SECOND * 4), Some(SECOND), driven.now);
+        assert_eq!(pings_within(&mut driven, 12), [4, 8, 12]);
+        driven.connection.set_keepalive(None, None, driven.now);
+        assert_eq!(pings_within(&mut driven, 1000), [0; 0]);
+        driven.connection.set_keepalive(Some(SECOND * 300), None, driven.now);
+        assert_eq!(pings_within(&mut driven, 900), [300, 600, 900]);
+        assert!(driven.endings.is_empty());
+    }
+}
+
+#[test]
+fn keepalive_that_was_off_can_be_had_later() {
+    let mut config = Config::default();
+    config.ping_interval = None;
+    let mut driven = Driven::with(Role::Server, config);
+    assert_eq!(pings_within(&mut driven, 100), [0; 0]);
+    driven.connection.set_keepalive(Some(SECOND * 10), Some(SECOND * 5), driven.now);
+    pass(&mut driven, 14);
+    assert!(driven.endings.is_empty());
+    pass(&mut driven, 1);
+    let Cause::TimedOut(TimeOut::Pong { limit, .. }) = driven.ending().cause else { panic!() };
+    assert_eq!(limit, SECOND * 5);
+}
+
+#[test]
+fn the_time_for_an_answer_that_is_missing_begins_anew() {
+    let lived = |timeout: Option<Duration>| {
+        let mut driven = Driven::new(Role::Server);
+        driven.connection.set_keepalive(Some(SECOND), Some(SECOND * 10), driven.now);
+        // A ping left a second after that, and the peer is silent.
+        pass(&mut driven, 6);
+        driven.connection.set_keepalive(Some(SECOND), timeout, driven.now);
+        (1..=100).find(|_| {
+            pass(&mut driven, 1);
+            !driven.endings.is_empty()
+        })
+    };
+    assert_eq!(lived(Some(SECOND * 30)), Some(30));
+    assert_eq!(lived(Some(SECOND * 2)), Some(2));
+    assert_eq!(lived(None), None);
+}
+
+#[test]
+fn keepalive_is_no_matter_of_a_connection_that_closes() {
+    let mut driven = Driven::new(Role::Client);
+    driven.close(1000, "");
+    let due = driven.connection.poll_timeout();
+    driven.connection.set_keepalive(Some(SECOND), Some(SECOND), driven.now);
+    assert_eq!(driven.connection.poll_timeout(), due);
+    assert_eq!(driven.wait_for_the_end(), SECOND * 10);
+    assert_eq!(driven.written().len(), 1);
+}

@@ -33,6 +33,10 @@ pub enum Act {
     Pong(u8),
     /// The application takes what has come of an unfinished message.
     TakePart,
+    /// The application gives up the message that it took parts of.
+    Abandon,
+    /// The application changes keepalive, to the n-th pace.
+    Keepalive(u8),
     /// The application asks for a confirmation of all that it sent.
     Confirm,
     /// The application closes, with the n-th farewell.
@@ -82,7 +86,7 @@ pub enum Act {
 }
 
 impl Act {
-    const NAMES: [(&'static str, Self); 31] = [
+    const NAMES: [(&'static str, Self); 33] = [
         ("send", Self::Send(0)),
         ("part", Self::Part(0)),
         ("last-part", Self::LastPart(0)),
@@ -114,6 +118,8 @@ impl Act {
         ("ping-with", Self::PingWith(0)),
         ("pong", Self::Pong(0)),
         ("take-part", Self::TakePart),
+        ("abandon", Self::Abandon),
+        ("keepalive", Self::Keepalive(0)),
     ];
 
     /// How many kinds there are.
@@ -137,6 +143,7 @@ impl Act {
             Self::SendPrepared(_) => Self::SendPrepared(number),
             Self::PingWith(_) => Self::PingWith(number),
             Self::Pong(_) => Self::Pong(number),
+            Self::Keepalive(_) => Self::Keepalive(number),
             Self::Part(_) => Self::Part(number),
             Self::LastPart(_) => Self::LastPart(number),
             Self::Close(_) => Self::Close(number),
@@ -157,6 +164,7 @@ impl Act {
             | Self::SendPrepared(n)
             | Self::PingWith(n)
             | Self::Pong(n)
+            | Self::Keepalive(n)
             | Self::Part(n)
             | Self::LastPart(n)
             | Self::Close(n)

@@ -33,6 +33,8 @@ fn likelihoods(rng: &mut Rng) -> Vec<u8> {
             | Act::PingWith(_)
             | Act::Pong(_)
             | Act::TakePart
+            | Act::Abandon
+            | Act::Keepalive(_)
             | Act::Confirm
             | Act::Forward
             | Act::Stall

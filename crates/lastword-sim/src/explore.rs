@@ -192,7 +192,8 @@ fn fingerprint(world: &World, left: &[u8]) -> u64 {
     world.now.hash(&mut hashing.0);
     for side in &world.sides {
         // The diary and the witnesses are the oracle's memory: what it will hold a side to.
-        let memory = (&side.diary, side.accepted.len(), side.fetched, side.is_over());
+        let messages = (side.accepted.len(), side.fetched, side.abandoned);
+        let memory = (&side.diary, messages, side.pace, side.is_over());
         let (anatomy, socket, hand) = (side.connection.anatomy(), &side.socket, &side.hand);
         let result = write!(hashing, "{anatomy:?}{socket:?}{hand:?}{memory:?}");
         debug_assert!(result.is_ok(), "a hasher takes all");

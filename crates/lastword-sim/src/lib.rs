@@ -11,6 +11,7 @@ pub mod broken;
 pub mod dice;
 pub mod explore;
 pub mod link;
+pub mod numbered;
 pub mod oracle;
 pub mod play;
 pub mod script;

@@ -8,7 +8,7 @@ use lastword_proto::{
 };
 
 use crate::broken::Broken;
-use crate::side::{How, Side};
+use crate::side::Side;
 use crate::witness::Place;
 use crate::world::World;
 
@@ -191,7 +191,7 @@ fn cause_is_true(
             took >= *limit && *limit <= config.close_timeout
         }
         Cause::TimedOut(TimeOut::Pong { limit, silent, .. }) => {
-            Some(*limit) == config.ping_timeout && silent >= limit
+            Some(*limit) == side.pace.timeout && silent >= limit
         }
         Cause::TimedOut(TimeOut::Idle { limit }) => Some(*limit) == config.idle_timeout,
         Cause::TimedOut(TimeOut::Write { limit }) => Some(*limit) == config.write_timeout,
@@ -306,7 +306,7 @@ fn messages_are_accounted_for(
     };
     let left = side.written.messages as usize;
     let back = side.accepted.iter().enumerate().skip(left);
-    let back: Vec<_> = back.filter(|(_, m)| m.how == How::Whole).map(|(at, _)| at).collect();
+    let back: Vec<_> = back.filter(|(_, m)| world.comes_back(m.how)).map(|(at, _)| at).collect();
     let same = back.len() == side.unsent.len()
         && back.iter().zip(&side.unsent).all(|(&at, message)| world.is_sent(index, at, message));
     rule(same, "what is handed back had not left, and is all that had not", || {
@@ -315,7 +315,8 @@ fn messages_are_accounted_for(
     if world.setup.config(side.role).unconfirmed == Unconfirmed::Kept {
         let confirmed = ledger.confirmed.messages as usize;
         let kept = side.accepted.iter().enumerate().take(left).skip(confirmed);
-        let kept: Vec<_> = kept.filter(|(_, m)| m.how == How::Whole).map(|(at, _)| at).collect();
+        let kept: Vec<_> =
+            kept.filter(|(_, m)| world.comes_back(m.how)).map(|(at, _)| at).collect();
         let same = kept.len() == side.unconfirmed.len()
             && kept.iter().zip(&side.unconfirmed).all(|(&at, m)| world.is_sent(index, at, m));
         rule(same, "what is kept had left and was not confirmed", || {

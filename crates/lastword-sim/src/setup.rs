@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lastword_proto::{
-    Agreement, Config, ContextTakeover, DeflateAgreement, DeflateConfig, DeflateDirection,
-    Delivery, Role, Unconfirmed,
+    AgreedExtension, Agreement, Config, ContextTakeover, DeflateAgreement, DeflateConfig,
+    DeflateDirection, Delivery, Parameters, Role, Unconfirmed,
 };
+
+use crate::numbered::Numbered;
 
 /// The settings of a world.
 #[derive(Clone, Debug)]
@@ -20,14 +22,26 @@ pub struct Setup {
     pub window: usize,
     /// What was agreed on compression.
     pub deflate: Option<DeflateAgreement>,
+    /// Whether an extension was agreed on.
+    pub extended: Extended,
     /// The settings of clients, then of servers.
     pub configs: [Arc<Config>; 2],
+}
+
+/// Whether both sides agreed on an extension of the application's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extended {
+    /// They did not.
+    No,
+    /// They agreed on [`Numbered`].
+    Yes,
 }
 
 impl Setup {
     /// The setup of a number; 0 is a plain one, with small buffers and no compression.
     pub fn of(code: u64) -> Self {
-        let mut digits = Digits(code);
+        let extended = if code / PLAIN % 4 == 3 { Extended::Yes } else { Extended::No };
+        let mut digits = Digits(code % PLAIN);
         let window = digits.choose([1 << 20, 7, 64, 1000]);
         let links = digits.choose([1, 1, 1, 2]);
         let deflate = (digits.choose([0, 0, 1]) == 1).then(|| {
@@ -38,16 +52,20 @@ impl Setup {
             DeflateAgreement { client: direction(), server: direction() }
         });
         let configs = [(); 2].map(|()| Arc::new(config(&mut digits)));
-        Self { code, links, window, deflate, configs }
+        Self { code, links, window, deflate, extended, configs }
     }
 
     /// How many different setups there are; larger numbers repeat them.
-    pub const COUNT: u64 = 1 << 54;
+    pub const COUNT: u64 = PLAIN * 4;
 
     /// What the opening of `role` ended in.
     pub fn agreement(&self, role: Role) -> Agreement {
         let mut agreement = Agreement::plain(role);
         agreement.deflate = self.deflate;
+        if self.extended == Extended::Yes {
+            let numbered = AgreedExtension::new(Arc::new(Numbered), Parameters::default());
+            agreement.extensions.push(numbered);
+        }
         agreement
     }
 
@@ -82,6 +100,9 @@ fn config(digits: &mut Digits) -> Config {
     config.deflate = Some(deflate);
     config
 }
+
+/// How many setups there are without extensions.
+const PLAIN: u64 = 1 << 54;
 
 /// A number, taken apart into choices.
 struct Digits(u64);

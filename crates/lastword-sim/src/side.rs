@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use lastword_proto::{
-    Burst, CloseCode, CloseFrame, Compression, Connection, Ending, Event, Kind, Leave, Ledger,
-    Message, Operation, OurSide, Part, PingId, Prepared, Role, SendRefused, Transmit,
+    Burst, CloseCode, CloseFrame, Compression, Connection, Delivery, Ending, Event, Kind, Leave,
+    Ledger, Message, Operation, OurSide, Part, PingId, Prepared, Role, SendRefused, Transmit,
     TransportError,
 };
 
@@ -33,6 +33,12 @@ pub struct Side {
     pub accepted: Vec<Accepted>,
     /// What the application fetched: whole messages, and the parts of the next.
     pub fetched: u64,
+    /// Messages that the application gave up when it had taken parts of them.
+    pub abandoned: u64,
+    /// How often it asks whether the peer is there, and how long that may be silent.
+    pub pace: Pace,
+    /// How the core hands messages out.
+    pub delivery: Delivery,
     /// Messages that the driver holds for the application, which fetches them one by one.
     pub hand: Burst,
     /// The plain bytes of the message that is fetched by parts.
@@ -47,6 +53,15 @@ pub struct Side {
     pub unconfirmed: Vec<Message>,
     /// What happened.
     pub diary: Diary,
+}
+
+/// How often a side asks whether its peer is there, and how long that may be silent then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Pace {
+    /// `None`: never.
+    pub interval: Option<Duration>,
+    /// `None`: for ever.
+    pub timeout: Option<Duration>,
 }
 
 /// A message that the application sent.
@@ -107,6 +122,8 @@ impl Side {
         };
         let config = Arc::clone(setup.config(role));
         Self {
+            delivery: config.delivery,
+            pace: Pace { interval: config.ping_interval, timeout: config.ping_timeout },
             connection: Connection::new(&setup.agreement(role), config, seed, now),
             role,
             socket: Socket::new(setup.window),
@@ -114,6 +131,7 @@ impl Side {
             given: Witness::new(peers),
             accepted: Vec::new(),
             fetched: 0,
+            abandoned: 0,
             hand: Burst::default(),
             parts: Vec::new(),
             asked: Vec::new(),
@@ -215,6 +233,26 @@ impl Side {
         let part = self.hand.is_empty().then(|| self.connection.take_part())??;
         self.parts.extend_from_slice(part.data.payload());
         Some(Event::Part(part))
+    }
+
+    /// The application gives up the message that it took parts of, if it did.
+    pub fn abandon(&mut self) {
+        // What is handed out by parts anyway is not given up, but fetched and thrown away; and the
+        // account of a connection that is over does not change any more.
+        if self.delivery == Delivery::Whole && !self.parts.is_empty() && !self.is_over() {
+            self.connection.abandon_message();
+            self.abandoned += 1;
+            self.parts.clear();
+        }
+    }
+
+    /// The application changes keepalive, to the n-th pace.
+    pub fn set_keepalive(&mut self, number: u8, now: Instant) {
+        let pace = pace(number);
+        if self.connection.is_open() {
+            self.pace = pace;
+        }
+        self.connection.set_keepalive(pace.interval, pace.timeout, now);
     }
 
     /// The application closes, with the n-th farewell.
@@ -378,8 +416,8 @@ impl Side {
     pub fn patience(&self, setup: &Setup) -> Duration {
         let config = setup.config(self.role);
         let some = |limit: Option<Duration>| limit.unwrap_or_default();
-        some(config.ping_interval)
-            + some(config.ping_timeout)
+        some(self.pace.interval)
+            + some(self.pace.timeout)
             + some(config.write_timeout)
             + some(config.idle_timeout)
             + config.close_timeout
@@ -421,6 +459,13 @@ pub fn farewell(number: u8) -> Option<CloseFrame> {
         2 => said(4000, "so long, and thanks"),
         _ => said(1001, "à bientôt"),
     }
+}
+
+/// The n-th pace of keepalive.
+fn pace(number: u8) -> Pace {
+    const SECONDS: [Option<u64>; 4] = [None, Some(1), Some(20), Some(70)];
+    let choose = |digit: u8| SECONDS[usize::from(digit % 4)].map(Duration::from_secs);
+    Pace { interval: choose(number), timeout: choose(number / 4) }
 }
 
 /// The n-th size of a message.

@@ -8,7 +8,7 @@ use lastword_proto::{CloseCode, CloseFrame, Event, Leave, Message, Role};
 use crate::action::Act;
 use crate::broken::Broken;
 use crate::link::Reset;
-use crate::setup::Setup;
+use crate::setup::{Extended, Setup};
 use crate::side::{Confirms, How, Side, garbage, message, size};
 
 /// A world.
@@ -60,6 +60,8 @@ impl World {
             | Act::PingWith(_)
             | Act::Pong(_)
             | Act::TakePart
+            | Act::Abandon
+            | Act::Keepalive(_)
             | Act::Confirm
             | Act::Close(_)
             | Act::Shutdown
@@ -81,6 +83,8 @@ impl World {
             Act::TakePart => {
                 self.fetch_by(index, Side::take_part)?;
             }
+            Act::Abandon => side.abandon(),
+            Act::Keepalive(number) => side.set_keepalive(number, now),
             Act::Confirm => side.ask(Confirms::All),
             Act::Close(number) => side.close(number, now),
             Act::Shutdown => {
@@ -204,7 +208,7 @@ impl World {
         fetch: fn(&mut Side) -> Option<Event>,
     ) -> Result<Option<Event>, Broken> {
         let (side, peer) = self.pair(index);
-        let (number, before) = (side.fetched, side.parts.len());
+        let (number, before) = (side.fetched + side.abandoned, side.parts.len());
         let ended = side.fetched_ending.is_some();
         let Some(event) = fetch(side) else { return Ok(None) };
         if ended {
@@ -259,12 +263,22 @@ impl World {
         Ok(())
     }
 
-    /// Whether `message` is the n-th of `index`'s application.
+    /// Whether `message` is the n-th of `index`'s application, and one that can come back.
     pub fn is_sent(&self, index: usize, number: usize, given: &Message) -> bool {
         let side = &self.sides[index];
         side.accepted.get(number).is_some_and(|sent| {
-            sent.how == How::Whole && message(side.role, number as u64, sent.len) == *given
+            self.comes_back(sent.how) && message(side.role, number as u64, sent.len) == *given
         })
+    }
+
+    /// Whether a message that was sent so is given back if it did not leave: parts are the
+    /// application's own, but where an extension sees whole messages they were put together.
+    pub fn comes_back(&self, how: How) -> bool {
+        match how {
+            How::Whole => true,
+            How::Streaming => false,
+            How::Streamed => self.setup.extended == Extended::Yes,
+        }
     }
 }
 

@@ -16,5 +16,8 @@ pub mod deployment {}
 #[doc = include_str!("../guide/endings.md")]
 pub mod endings {}
 
+#[doc = include_str!("../guide/extensions.md")]
+pub mod extensions {}
+
 #[doc = include_str!("../guide/server.md")]
 pub mod server {}

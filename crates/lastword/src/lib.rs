@@ -55,7 +55,8 @@ pub use lastword_proto as proto;
 pub use lastword_proto::handshake::server::{Busy, Hosts, Origins, Refusal, Subprotocols};
 pub use lastword_proto::{
     Budget, Cause, CloseCode, CloseFrame, Compression, Config, ControlRefused, Cut, Ending,
-    Farewell, First, Kind, Ledger, Loss, Message, Rate, Role, Tally, TimeOut, Utf8Bytes, Violation,
+    Farewell, First, Heartbeat, Kind, Ledger, Loss, Message, Rate, Role, Tally, TimeOut, Utf8Bytes,
+    Violation,
 };
 pub use lastword_retry::{Backoff, Limit, Verdict};
 pub use outbox::{TopicConfig, WhenFull};
@@ -67,7 +68,7 @@ pub use serve::{
 };
 /// The TLS that this crate speaks.
 pub use tokio_rustls::rustls;
-pub use watch::Watch;
+pub use watch::{Heartbeats, Watch};
 pub use websocket::{Batch, Receiver, Sender, WebSocket};
 
 /// A connection without a runtime, for a model checker: the handle, and the pump to be run beside it.

@@ -14,7 +14,8 @@ use crate::websocket::{Place, Receiver, Sender, WebSocket};
 impl WebSocket {
     /// The next message, by parts, as soon as something of it is there; `None` when the connection has
     /// ended cleanly. Large messages need not fit into memory: raise `Config::max_message_size`, and no
-    /// more than about `Config::receive_buffer` of it waits for you.
+    /// more than about `Config::receive_buffer` of it waits for you. Where an extension of your own was
+    /// agreed on, which sees whole messages only, each message is one part.
     ///
     /// ```
     /// # use lastword::{Client, HandlerError, Kind, accept};
@@ -55,7 +56,9 @@ impl WebSocket {
     /// part; from then on all other messages, of all senders, wait until it is finished, while pings,
     /// pongs and the close go between its parts.
     ///
-    /// A message that was begun must be finished: see [`MessageWriter`].
+    /// A message that was begun must be finished: see [`MessageWriter`]. Where an extension of your own was
+    /// agreed on, which sees whole messages only, the parts are put together and leave with the last, up to
+    /// `Config::max_message_size`.
     pub const fn send_parts(&self, kind: Kind) -> MessageWriter<'_> {
         self.sender.send_parts(kind)
     }
@@ -181,7 +184,8 @@ impl MessageWriter<'_> {
     ///
     /// # Errors
     /// [`SendError`], with the part: [`SendError::KindChanged`] if it is of another kind than the
-    /// message, which can go on; or when the connection is closing or over.
+    /// message, which can go on; [`SendError::PartsTooBig`] if it is too much for what an extension may
+    /// see, after which the message can go on with less; or when the connection is closing or over.
     ///
     /// # Cancel safety
     /// Nothing is lost: the part is either not accepted or wholly queued.

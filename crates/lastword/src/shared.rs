@@ -74,8 +74,8 @@ pub(crate) struct Inner {
     pub(crate) batches: usize,
     /// Until when the pump sleeps.
     armed: Option<Instant>,
-    /// How many answers to pings were told of.
-    answers: u64,
+    /// How far the news of pings and pongs were told of.
+    news: u64,
     /// Whether each frame is logged.
     recorded: bool,
 }
@@ -204,7 +204,7 @@ impl Shared {
                 outbox: None,
                 batches: 0,
                 armed: None,
-                answers: 0,
+                news: 0,
                 recorded,
             }),
             wakes,
@@ -442,9 +442,9 @@ impl Shared {
     /// Tells those who wait what has changed, and lets go of a transport that is over.
     #[inline]
     fn tell(&self, inner: &mut Inner) {
-        let Inner { connection, outbox, crowded, answers, recorded, .. } = &*inner;
-        let news = *crowded || *recorded || outbox.is_some() || connection.answers() != *answers;
-        if news || connection.ending().is_some() {
+        let Inner { connection, outbox, crowded, news, recorded, .. } = &*inner;
+        let has_news = *crowded || *recorded || outbox.is_some() || connection.news() != *news;
+        if has_news || connection.ending().is_some() {
             self.tell_news(inner);
         }
     }
@@ -480,9 +480,9 @@ impl Shared {
             inner.crowded = false;
             self.changed.notify_waiters();
         }
-        let answers = inner.connection.answers();
-        if answers != inner.answers {
-            inner.answers = answers;
+        let news = inner.connection.news();
+        if news != inner.news {
+            inner.news = news;
             self.changed.notify_waiters();
         }
     }

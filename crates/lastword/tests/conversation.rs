@@ -7,7 +7,7 @@ use std::time::Duration;
 use lastword::{
     Budget, Cause, CloseCode, Config, Farewell, First, Loss, Message, SendError, Server, Violation,
 };
-use support::{Running, echo, masked, raw_client};
+use support::{Running, come_back, echo, masked, raw_client};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 #[tokio::test]
@@ -21,12 +21,7 @@ async fn messages_of_all_sizes_come_back_compressed_or_not() {
         let mut ws = lastword::connect(server.url()).await.unwrap();
         assert_eq!(ws.opening().deflate.is_some(), compression);
         for size in [0, 1, 125, 126, 2048, 2049, 65_535, 65_536, 1 << 20, 3 << 20] {
-            let text = "ü".repeat(size / 2);
-            ws.send(text.as_str()).await.unwrap();
-            assert_eq!(ws.recv().await.unwrap().unwrap().as_text(), Some(text.as_str()));
-            let bytes = Message::binary(vec![7; size]);
-            ws.send(bytes.clone()).await.unwrap();
-            assert_eq!(ws.recv().await.unwrap(), Some(bytes));
+            come_back(&mut ws, size).await;
         }
         let ending = ws.close(CloseCode::NORMAL, "done").await;
         assert!(ending.is_clean(), "{ending}");

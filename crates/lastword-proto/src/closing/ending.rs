@@ -323,12 +323,13 @@ impl Ending {
             }
             Cause::Closed => f.write_str("closing was not completed"),
             Cause::Lost(loss) => write!(f, "{loss}"),
-            // The one that is no fault of the peer's.
-            Cause::Violation(violation @ Violation::OutOfMemory { .. }) => write!(f, "{violation}"),
             Cause::Violation(
                 violation @ (Violation::TooManyMessages { .. } | Violation::TooManyBytes { .. }),
             ) => write!(f, "peer sent {violation}"),
-            Cause::Violation(violation) => write!(f, "peer broke the protocol: {violation}"),
+            Cause::Violation(violation) if violation.is_peers_fault() => {
+                write!(f, "peer broke the protocol: {violation}")
+            }
+            Cause::Violation(violation) => write!(f, "{violation}"),
             Cause::TimedOut(time_out) => {
                 write!(f, "{time_out}")?;
                 if let (TimeOut::Pong { .. } | TimeOut::Write { .. }, 1..) =

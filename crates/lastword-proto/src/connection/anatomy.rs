@@ -24,6 +24,7 @@ impl fmt::Debug for Anatomy<'_> {
             decoder,
             assembler,
             deflate,
+            extended,
             masks,
             encoder,
             output,
@@ -46,11 +47,12 @@ impl fmt::Debug for Anatomy<'_> {
             pace,
             ending,
         } = self.0;
-        let fields: [&dyn fmt::Debug; 20] = [
+        let fields: [&dyn fmt::Debug; 21] = [
             role,
             decoder,
             assembler,
             deflate,
+            extended,
             masks,
             encoder,
             output,

@@ -2,14 +2,16 @@
 
 use std::time::Instant;
 
+use bytes::Bytes;
 use bytes::buf::Limit;
 
-use crate::assembler::Assembled;
+use crate::assembler::{Assembled, Assembler, Readers};
 use crate::budget::{Budget, Growth};
 use crate::closing::{Cause, State, Told, TransportError};
 use crate::config::{Delivery, READ};
 use crate::decoder::{Control, Data, Piece};
 use crate::event::Event;
+use crate::heartbeat::Heartbeat;
 use crate::keepalive::Answer;
 use crate::ledger::Tally;
 use crate::message::Part;
@@ -91,7 +93,8 @@ impl Connection {
 
     /// What has come of the message in progress, when all messages before it were fetched: a driver
     /// with [`Delivery::Whole`] takes a single message by parts, though it gets the others whole. Text
-    /// is cut between characters. `None` if nothing has come since the last time.
+    /// is cut between characters. `None` if nothing has come since the last time, and of a message that
+    /// an extension of the application's own has to see whole.
     ///
     /// Once a part is taken, the last one comes as an [`Event::Part`], in its turn, and while more than
     /// [`Config::receive_buffer`](crate::Config::receive_buffer) waits of it reading pauses. Who does
@@ -168,7 +171,8 @@ impl Connection {
         let Some((header, complete)) = self.decoder.pass(self.assembler.arrived(count)) else {
             return;
         };
-        match self.assembler.judge(complete && header.fin, &self.config) {
+        let (assembler, readers) = self.reading();
+        match assembler.judge(complete && header.fin, readers) {
             Ok(None) => {}
             Ok(Some(assembled)) => self.deliver(assembled, now),
             Err(violation) => self.violated(violation, now),
@@ -264,14 +268,23 @@ impl Connection {
             let (header, payload) = (data.header, data.payload());
             let entry = FrameEntry::new(End::Peer, header.opcode, header.fin, header.len, payload);
             // The first frame says so itself; the assembler has not seen it yet.
-            let compressed = header.compressed || self.assembler.is_compressed();
+            let compressed = header.is_compressed() || self.assembler.is_compressed();
             record.add(Entry::Frame(entry.compressed(compressed)));
         }
-        match self.assembler.take(data, self.deflate.as_deref_mut(), &self.config) {
+        let (assembler, readers) = self.reading();
+        match assembler.take(data, readers) {
             Ok(None) => {}
             Ok(Some(assembled)) => self.deliver(assembled, now),
             Err(violation) => self.violated(violation, now),
         }
+    }
+
+    /// What messages are put together with.
+    #[inline]
+    fn reading(&mut self) -> (&mut Assembler, Readers<'_>) {
+        let Self { assembler, deflate, extended, config, .. } = self;
+        let (deflate, extended) = (deflate.as_deref_mut(), extended.as_deref_mut());
+        (assembler, Readers { deflate, extended, config })
     }
 
     pub(super) fn deliver(&mut self, assembled: Assembled, now: Instant) {
@@ -313,12 +326,21 @@ impl Connection {
         }
         match control.opcode {
             Opcode::Ping => {
+                self.keepalive
+                    .hear(|| Heartbeat::Ping { data: Bytes::copy_from_slice(payload), at: now });
                 if self.closing.state() != State::Draining {
                     self.output.control.answer(control.clone());
                 }
             }
             Opcode::Pong => {
-                match self.keepalive.answer(payload, now) {
+                let answer = self.keepalive.answer(payload, now);
+                let latency = self.keepalive.latency();
+                self.keepalive.hear(|| Heartbeat::Pong {
+                    data: Bytes::copy_from_slice(payload),
+                    at: now,
+                    round_trip: latency.filter(|_| answer != Answer::Nothing),
+                });
+                match answer {
                     Answer::Proof(position) => self.account.confirm(position),
                     // Whoever waits for the others gets an answer all the same.
                     Answer::Overtook if self.confirm().is_none() => {

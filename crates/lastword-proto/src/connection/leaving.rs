@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::closing::{Cause, Ending, State, TimeOut, Told, Witness};
 use crate::cut::{Cut, MessageCut};
 use crate::event::Event;
+use crate::keepalive::Rhythm;
 use crate::message::Message;
 use crate::record::Entry;
 use crate::timers::Timer;
@@ -171,6 +172,7 @@ impl Connection {
         self.timers.clear();
         self.assembler.release();
         self.deflate = None;
+        self.extended = None;
         self.ending = Some(Arc::clone(&ending));
         self.inbox.push(Event::Ended(ending));
     }
@@ -198,7 +200,7 @@ impl Connection {
 
     pub(super) fn keepalive_ping(&mut self, now: Instant) {
         self.ping();
-        let (interval, limit) = (self.config.ping_interval, self.config.ping_timeout);
+        let Rhythm { interval, timeout: limit } = self.rhythm();
         self.timers.set(Timer::Ping, interval.and_then(|interval| now.checked_add(interval)));
         if let Some(at) = limit.and_then(|limit| now.checked_add(limit)) {
             self.timers.set_once(Timer::Pong, at);
@@ -231,7 +233,7 @@ impl Connection {
     }
 
     pub(super) fn pong_missing(&mut self, due: Instant, now: Instant) {
-        let Some(limit) = self.config.ping_timeout else { return };
+        let Some(limit) = self.rhythm().timeout else { return };
         if !self.wants_read() {
             // We do not read: the peer's bytes may be waiting in our own kernel.
             return self.timers.set(Timer::Pong, now.checked_add(limit));

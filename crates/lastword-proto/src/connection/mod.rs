@@ -5,8 +5,8 @@
 //! Refuses to know sockets, clocks and tasks: bytes and instants are arguments, and what is to be
 //! written is lent. No call fails or panics because of what a peer did.
 //!
-//! `incoming` leads bytes to messages, `outgoing` messages to bytes, `leaving` does what `closing`
-//! decides.
+//! `incoming` leads bytes to messages, `outgoing` messages to bytes and `streaming` messages by parts,
+//! `leaving` does what `closing` decides, and `heartbeats` has what both sides say of being there.
 //!
 //! A driver loops over: read → [`Connection::receive`], [`Connection::poll_transmit`] → write →
 //! [`Connection::wrote`], [`Connection::poll_event`], and sleeps until
@@ -14,9 +14,11 @@
 //! before it reports a timeout.
 
 mod anatomy;
+mod heartbeats;
 mod incoming;
 mod leaving;
 mod outgoing;
+mod streaming;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,19 +33,22 @@ use crate::decoder::Decoder;
 use crate::deflate::Deflate;
 use crate::encoder::{AHEAD, DIRECT, Encoder};
 use crate::event::Event;
-use crate::header::{Rsv1, Rules};
+use crate::header::Rules;
 use crate::inbox::Inbox;
 use crate::keepalive::{Keepalive, PingId};
 use crate::ledger::{Account, Ledger};
 use crate::masks::Masks;
-use crate::message::{Kind, Message};
+use crate::message::Message;
 use crate::output::{Lent, Output};
 use crate::pace::Pace;
 use crate::rare::{Blank, Rare};
 use crate::record::{Entry, Record};
 use crate::timers::{Timer, Timers};
+use crate::transforms::{Extended, Transforms};
 use crate::violation::Violation;
-use crate::wire::{CloseFrame, Role};
+use crate::wire::{CloseFrame, ReservedBits, Role};
+
+use self::streaming::Streaming;
 
 /// A WebSocket connection without I/O.
 ///
@@ -71,6 +76,7 @@ pub struct Connection {
     decoder: Decoder,
     assembler: Assembler,
     deflate: Option<Box<Deflate>>,
+    extended: Extended,
     masks: Masks,
     encoder: Encoder,
     output: Output,
@@ -133,13 +139,6 @@ enum Reader {
     Gone,
 }
 
-#[derive(Debug)]
-struct Streaming {
-    kind: Kind,
-    compressed: bool,
-    total: usize,
-}
-
 /// What a driver is to do with its transport.
 #[derive(Debug)]
 #[expect(clippy::exhaustive_enums, reason = "write, finish, or wait")]
@@ -167,15 +166,28 @@ pub enum SendRefused {
     /// The part is of another kind than the message that it continues.
     #[error("not sent: the part is of another kind than its message")]
     KindChanged(Message),
+    /// With an extension agreed on, a message by parts is put together before it is sent; with this
+    /// part it would be too large for that.
+    #[error(
+        "not sent: a message by parts is put together for an extension, up to {limit} bytes \
+         (max_message_size)"
+    )]
+    TooBig {
+        /// The data of the part.
+        part: Message,
+        /// `Config::max_message_size`.
+        limit: usize,
+    },
 }
 
 impl SendRefused {
     /// The message, or the data of the part, that was not accepted.
     pub fn into_message(self) -> Message {
         match self {
-            Self::Closing(message) | Self::Streaming(message) | Self::KindChanged(message) => {
-                message
-            }
+            Self::Closing(message)
+            | Self::Streaming(message)
+            | Self::KindChanged(message)
+            | Self::TooBig { part: message, .. } => message,
         }
     }
 }
@@ -226,19 +238,25 @@ impl Connection {
     /// (section 10.3).
     pub fn new(agreement: &Agreement, config: Arc<Config>, seed: [u8; 32], now: Instant) -> Self {
         let role = agreement.role;
-        let rsv1 =
-            if agreement.deflate.is_some() { Rsv1::MarksCompression } else { Rsv1::Reserved };
-        let rules = Rules { sender: role.peer(), rsv1 };
+        let extended = Transforms::begin(role, &agreement.extensions);
+        let mut reserved = extended.as_ref().map_or(ReservedBits::NONE, |all| all.reserved());
+        if agreement.deflate.is_some() {
+            reserved = reserved | ReservedBits::RSV1;
+        }
+        let rules = Rules { sender: role.peer(), reserved };
         let deflate = agreement.deflate.map(|agreed| {
             Box::new(Deflate::new(role, agreed, &config.deflate.clone().unwrap_or_default()))
         });
         let small_below = match config.unconfirmed {
+            _ if extended.is_some() => 0,
             Unconfirmed::Kept => 0,
             Unconfirmed::Dropped => deflate
                 .as_ref()
                 .map_or(usize::MAX, |deflate| deflate.threshold())
                 .min(config.fragment_size.min(DIRECT).saturating_add(1)),
         };
+        let whole_limit = (config.delivery == Delivery::Whole && extended.is_none())
+            .then(|| config.max_frame_size.min(config.max_message_size));
         let mut timers = Timers::new(now);
         let jitter = f64::from(seed.first().copied().unwrap_or_default()) / 512.0;
         // The first ping comes at half to a whole interval, so that those of a crowd spread out.
@@ -252,6 +270,7 @@ impl Connection {
             decoder: Decoder::new(rules, config.max_frame_size),
             assembler: Assembler::default(),
             deflate,
+            extended,
             masks: Masks::new(role, seed),
             encoder: Encoder::default(),
             output: Output::default(),
@@ -265,8 +284,7 @@ impl Connection {
             last_received: None,
             last_sent: None,
             last_message: now,
-            whole_limit: (config.delivery == Delivery::Whole)
-                .then(|| config.max_frame_size.min(config.max_message_size)),
+            whole_limit,
             small_below,
             small_room: AHEAD.min(config.send_buffer as u64),
             remains: Rare::blank(),
@@ -340,6 +358,8 @@ impl Connection {
         let Some(budget) = &self.config.memory_budget else { return Growth::None };
         let held = self.inbox.cost().saturating_add(self.waiting());
         let held = held.saturating_add(self.assembler.held());
+        let gathered = self.streaming.as_ref().map_or(0, |message| message.gathered());
+        let held = held.saturating_add(gathered);
         if self.share.is_none() && held < Budget::STEP {
             return Growth::None;
         }
@@ -379,7 +399,7 @@ impl Connection {
     }
 
     /// How many answers to pings came so far: when this has grown, [`Self::answered`] may say more.
-    pub const fn answers(&self) -> u64 {
+    pub fn answers(&self) -> u64 {
         self.keepalive.answers()
     }
 

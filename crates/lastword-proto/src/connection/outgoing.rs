@@ -6,17 +6,17 @@ use crate::closing::State;
 use crate::config::Compression;
 use crate::control::{MAX_OWN, Meaning, farewell_body};
 use crate::decoder::Control;
-use crate::encoder::{Encoder, PartOut, Tools};
+use crate::encoder::{Encoder, Tools};
 use crate::header::MAX_CONTROL;
 use crate::keepalive::{PingId, Way};
-use crate::message::{Message, Part};
+use crate::message::Message;
 use crate::output::{COPIED, Completes};
 use crate::prepared::Prepared;
 use crate::record::{Entry, FrameEntry};
 use crate::timers::Timer;
 use crate::wire::{End, Farewell, Opcode, Role};
 
-use super::{Connection, ControlRefused, SendRefused, Streaming, Transmit};
+use super::{Connection, ControlRefused, SendRefused, Transmit};
 
 /// What goes out.
 impl Connection {
@@ -62,17 +62,28 @@ impl Connection {
         if self.streaming.is_some() {
             return Err(SendRefused::Streaming(message));
         }
-        self.account.accept(message.len());
-        self.encode(|encoder, tools| encoder.send(message, compression, tools));
+        let len = message.len();
+        self.send_accepted(message, compression);
+        self.account.accept(len);
         if self.config.memory_budget.is_some() {
             self.recount();
         }
         Ok(())
     }
 
+    /// Sends a message that is accepted, or will be if no extension panics over it.
+    pub(super) fn send_accepted(&mut self, message: Message, compression: Compression) {
+        let coded = self.extended.as_deref_mut().map(|extended| extended.encode(&message));
+        self.encode(|encoder, tools| match coded {
+            None => encoder.send(message, compression, tools),
+            Some(coded) => encoder.send_extended(message, coded, compression, tools),
+        });
+    }
+
     /// Accepts a message for sending that is made ready for many connections, as [`Self::send`]
     /// would: the peer gets the same, and the ledger accounts for it. A server sends the frame that
-    /// all share; a client, whose frames are masked with a key of their own, makes its own.
+    /// all share; a client, whose frames are masked with a key of their own, makes its own, and so does
+    /// a connection that agreed on an extension of the application's own, which may remember.
     ///
     /// Compressed, it stands alone, and so small ones go as they are:
     /// [`DeflateConfig::threshold`](crate::DeflateConfig::threshold) counts as at least 512, as it
@@ -86,7 +97,7 @@ impl Connection {
         prepared: &Prepared,
         compression: Compression,
     ) -> Result<(), SendRefused> {
-        if self.role == Role::Client {
+        if self.role == Role::Client || self.extended.is_some() {
             return self.send(prepared.message().clone(), compression);
         }
         if self.closing.state() != State::Open {
@@ -113,50 +124,6 @@ impl Connection {
             self.recount();
         }
         Ok(())
-    }
-
-    /// Accepts a part of a message for sending; the first begins it, the one that says so ends it.
-    /// Until then no other message is accepted. `compression` counts on the first part.
-    ///
-    /// # Errors
-    /// [`SendRefused`], with the part's data, when the connection is closing, or when the part is
-    /// of another kind than the message that it continues.
-    pub fn send_part(&mut self, part: Part, compression: Compression) -> Result<(), SendRefused> {
-        if self.closing.state() != State::Open {
-            return Err(SendRefused::Closing(part.data));
-        }
-        let kind = part.data.kind();
-        let first = self.streaming.is_none();
-        let compressed = self.deflate.is_some() && compression != Compression::Never;
-        let streaming = self
-            .streaming
-            .get_or_insert_with(|| Box::new(Streaming { kind, compressed, total: 0 }));
-        if streaming.kind != kind {
-            return Err(SendRefused::KindChanged(part.data));
-        }
-        if first {
-            self.account.accept(0);
-        }
-        self.account.accept_part(part.data.len());
-        streaming.total = streaming.total.saturating_add(part.data.len());
-        let (compressed, total) = (streaming.compressed, streaming.total);
-        if part.last {
-            self.streaming = None;
-        }
-        let payload = part.data.into_payload();
-        self.record_sent(kind.opcode(), &payload);
-        let part = PartOut { payload, kind, first, last: part.last, compressed, total };
-        self.encode(|encoder, tools| encoder.send_part(part, tools));
-        if self.config.memory_budget.is_some() {
-            self.recount();
-        }
-        Ok(())
-    }
-
-    /// Whether a message that is sent by parts is not finished: until then no other is accepted.
-    #[inline]
-    pub const fn is_streaming(&self) -> bool {
-        self.streaming.is_some()
     }
 
     /// Whether less waits to be sent than [`Config::send_buffer`](crate::Config::send_buffer) allows.

@@ -28,11 +28,12 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
 
 use super::head::{Head, HeadError};
-use super::negotiate::{self, NegotiationError};
-use super::{has_token, key};
+use super::negotiate::NegotiationError;
+use super::{extensions, has_token, key};
 use crate::agreement::Agreement;
 use crate::config::{Config, DeflateConfig, OpeningLimits};
 use crate::exchange::Exchange;
+use crate::extension::Extensions;
 use crate::wire::Role;
 
 /// What a client asks for.
@@ -112,6 +113,7 @@ pub struct Opening {
     wire: Bytes,
     expected: String,
     deflate: Option<DeflateConfig>,
+    extensions: Extensions,
     limits: OpeningLimits,
     head: Head,
     interim: usize,
@@ -135,6 +137,7 @@ impl Opening {
             wire: wire.into(),
             expected,
             deflate: config.deflate.clone(),
+            extensions: config.extensions.clone(),
             limits: config.opening.clone(),
             head: Head::new(config.opening.clone()),
             interim: 0,
@@ -213,11 +216,12 @@ impl Opening {
             }
         }
         let subprotocol = self.check_subprotocol(&headers)?;
-        let deflate =
-            negotiate::check_answer(values(SEC_WEBSOCKET_EXTENSIONS), self.deflate.as_ref())?;
+        let answers = values(SEC_WEBSOCKET_EXTENSIONS);
+        let (deflate, extensions) =
+            extensions::check(answers, self.deflate.as_ref(), &self.extensions)?;
         let exchange = Exchange::new(&self.wire, &self.head.take());
         let subprotocol = subprotocol.map(Into::into);
-        Ok(Agreement { role: Role::Client, subprotocol, deflate, exchange, leftover })
+        Ok(Agreement { role: Role::Client, subprotocol, deflate, extensions, exchange, leftover })
     }
 
     fn check_subprotocol(&self, headers: &HeaderMap) -> Result<Option<String>, NegotiationError> {
@@ -250,9 +254,7 @@ fn request(options: Options, config: &Config, key: &str) -> Result<Request<()>, 
         headers.insert(SEC_WEBSOCKET_KEY, key);
     }
     headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
-    if let Some(Ok(offer)) =
-        config.deflate.as_ref().map(|deflate| HeaderValue::try_from(negotiate::offer(deflate)))
-    {
+    if let Some(offer) = extensions::offer(config) {
         headers.insert(SEC_WEBSOCKET_EXTENSIONS, offer);
     }
     if !options.subprotocols.is_empty() {

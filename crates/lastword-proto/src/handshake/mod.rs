@@ -6,11 +6,14 @@
 
 mod busy;
 pub mod client;
+mod extensions;
 mod head;
 mod key;
+mod list;
 mod negotiate;
 pub mod server;
 
+pub use extensions::extensions_in;
 pub use head::HeadError;
 pub use key::{accept_key, new_key};
 pub use negotiate::NegotiationError;

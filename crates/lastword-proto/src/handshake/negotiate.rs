@@ -1,12 +1,14 @@
-//! Extensions: offers, answers, and what they agree on (RFC 6455 section 9.1, RFC 7692 section 7).
+//! permessage-deflate in openings: the offer, the answer, and what they agree on (RFC 7692 section 7).
 //!
-//! A server declines an offer that it cannot or may not accept, and takes the next; a client fails
-//! an answer that it did not allow.
+//! A server declines an offer that it cannot or may not accept; a client fails an answer that it did
+//! not allow. Which of several offers is taken, and what stands beside them, others decide.
 
 use std::borrow::Cow;
 
+use super::list::{Element, Malformed};
 use crate::agreement::{ContextTakeover, DeflateAgreement, DeflateDirection};
 use crate::config::DeflateConfig;
+use crate::extension::PERMESSAGE_DEFLATE;
 
 /// An answer about extensions or subprotocols that was not allowed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -44,12 +46,34 @@ pub enum NegotiationError {
     /// The server keeps its window, which we asked it not to.
     #[error("server_no_context_takeover was asked for and is not confirmed")]
     TakeoverKept,
+    /// The same extension of ours more than once.
+    #[error("extension {0:?} answered more than once")]
+    AnsweredTwice(String),
+    /// An extension of ours behind permessage-deflate: it would see compressed messages, where it
+    /// stands before compression here (section 9.1: the order of the answer counts).
+    #[error("extension {0:?} answered behind permessage-deflate, which has to be the last")]
+    Order(String),
+    /// Two extensions of ours that give the same reserved bit a meaning.
+    #[error("extension {0:?} answered beside another that claims the same reserved bit")]
+    BitClaimedTwice(String),
+    /// Parameters that an extension of ours cannot live with.
+    #[error("answer about extension {extension:?}: {why}")]
+    Extension {
+        /// Its name.
+        extension: String,
+        /// What it said about the answer.
+        why: Cow<'static, str>,
+    },
     /// A subprotocol that was not offered.
     #[error("subprotocol {0:?} was not offered")]
     Subprotocol(String),
 }
 
-const NAME: &str = "permessage-deflate";
+impl From<Malformed> for NegotiationError {
+    fn from(_: Malformed) -> Self {
+        Self::Malformed
+    }
+}
 
 /// An answer with all that one can say.
 const LONGEST_ANSWER: &str = "permessage-deflate; server_no_context_takeover; \
@@ -71,21 +95,12 @@ enum ClientBits {
     AtMost(u8),
 }
 
-/// The first offer that the server can accept: what is agreed on, and the answer that says so.
-/// `values` are those of all `Sec-WebSocket-Extensions` fields, in order.
-pub(super) fn accept_offer<'a>(
-    values: impl Iterator<Item = &'a [u8]>,
+/// What is agreed on if this offer is accepted, and the answer that says so; `None` declines it.
+pub(super) fn accept(
+    offer: Element<'_>,
     config: &DeflateConfig,
 ) -> Option<(DeflateAgreement, String)> {
-    let mut accepted = None;
-    for element in elements(values) {
-        // A malformed list holds no offer that could be understood; the connection goes without.
-        let Element { name, parameters } = element.ok()?;
-        if accepted.is_none() && name.eq_ignore_ascii_case(NAME) {
-            accepted = parameters.ok().and_then(|offer| answer(&offer, config));
-        }
-    }
-    accepted
+    answer(&Parameters::of(offer).ok()?, config)
 }
 
 fn answer(offer: &Parameters, config: &DeflateConfig) -> Option<(DeflateAgreement, String)> {
@@ -104,7 +119,7 @@ fn answer(offer: &Parameters, config: &DeflateConfig) -> Option<(DeflateAgreemen
     let client = takeover(offer.client_takeover.is_some(), config.peer_takeover);
 
     let mut text = String::with_capacity(LONGEST_ANSWER.len());
-    text += NAME;
+    text += PERMESSAGE_DEFLATE;
     if server == ContextTakeover::None {
         text += "; server_no_context_takeover";
     }
@@ -132,7 +147,7 @@ const fn takeover(declined: bool, config: ContextTakeover) -> ContextTakeover {
 
 /// What a client offers.
 pub(super) fn offer(config: &DeflateConfig) -> String {
-    let mut text = format!("{NAME}; client_max_window_bits");
+    let mut text = format!("{PERMESSAGE_DEFLATE}; client_max_window_bits");
     if config.peer_window_bits < 15 {
         text += &format!("; server_max_window_bits={}", config.peer_window_bits.max(8));
     }
@@ -146,23 +161,11 @@ pub(super) fn offer(config: &DeflateConfig) -> String {
 }
 
 /// Holds the server's answer against the offer that `config` made.
-pub(super) fn check_answer<'a>(
-    values: impl Iterator<Item = &'a [u8]>,
-    config: Option<&DeflateConfig>,
-) -> Result<Option<DeflateAgreement>, NegotiationError> {
-    let mut answers = elements(values).collect::<Result<Vec<_>, _>>()?.into_iter();
-    let Some(answer) = answers.next() else { return Ok(None) };
-    let Some(config) = config.filter(|_| answer.name.eq_ignore_ascii_case(NAME)) else {
-        return Err(NegotiationError::NotOffered(answer.name.to_owned()));
-    };
-    if let Some(second) = answers.next() {
-        return Err(if second.name.eq_ignore_ascii_case(NAME) {
-            NegotiationError::Repeated
-        } else {
-            NegotiationError::NotOffered(second.name.to_owned())
-        });
-    }
-    let answer = answer.parameters?;
+pub(super) fn check(
+    answer: Element<'_>,
+    config: &DeflateConfig,
+) -> Result<DeflateAgreement, NegotiationError> {
+    let answer = Parameters::of(answer)?;
 
     let (answered, asked) = (answer.server_bits.unwrap_or(15), config.peer_window_bits.max(8));
     if answered > asked {
@@ -183,13 +186,20 @@ pub(super) fn check_answer<'a>(
     }
     let client = takeover(answer.client_takeover.is_some(), config.own_takeover);
     let own_bits = config.own_window_bits.clamp(9, 15);
-    Ok(Some(DeflateAgreement {
+    Ok(DeflateAgreement {
         client: DeflateDirection { window_bits: own_bits.min(allowed), takeover: client },
         server: DeflateDirection { window_bits: answered, takeover: server },
-    }))
+    })
 }
 
 impl Parameters {
+    /// Those of an offer or an answer.
+    fn of(element: Element<'_>) -> Result<Self, NegotiationError> {
+        let mut parameters = element.parameters();
+        parameters
+            .try_fold(Self::default(), |known, (name, value)| known.with(name, value.as_deref()))
+    }
+
     /// These, and one more.
     fn with(mut self, name: &str, value: Option<&str>) -> Result<Self, NegotiationError> {
         let invalid = || NegotiationError::InvalidValue(name.to_owned());
@@ -250,115 +260,4 @@ const fn in_digits(bits: u8) -> &'static str {
         14 => "14",
         15.. => "15",
     }
-}
-
-/// One element of the header: a name and its parameters, as permessage-deflate would have them.
-struct Element<'a> {
-    name: &'a str,
-    parameters: Result<Parameters, NegotiationError>,
-}
-
-/// All elements of all `Sec-WebSocket-Extensions` fields, in order.
-fn elements<'a>(
-    mut values: impl Iterator<Item = &'a [u8]>,
-) -> impl Iterator<Item = Result<Element<'a>, NegotiationError>> {
-    let mut scanner = Scanner { rest: &[] };
-    std::iter::from_fn(move || {
-        // Empty list elements are allowed (RFC 9110 section 5.6.1.2).
-        while scanner.eat(b',') {}
-        while scanner.is_at_end() {
-            scanner.rest = values.next()?;
-            while scanner.eat(b',') {}
-        }
-        let element = scanner.element().filter(|_| scanner.is_at_end() || scanner.is_at(b','));
-        Some(element.ok_or(NegotiationError::Malformed))
-    })
-}
-
-/// Reads a header value from left to right, each byte once.
-struct Scanner<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Scanner<'a> {
-    fn element(&mut self) -> Option<Element<'a>> {
-        let name = self.token()?;
-        let mut parameters = Ok(Parameters::default());
-        while self.eat(b';') {
-            let name = self.token()?;
-            let value = if self.eat(b'=') { Some(self.value()?) } else { None };
-            parameters = parameters.and_then(|known| known.with(name, value.as_deref()));
-        }
-        Some(Element { name, parameters })
-    }
-
-    fn token(&mut self) -> Option<&'a str> {
-        self.skip_space();
-        let end = self.rest.iter().position(|&b| !is_token(b)).unwrap_or(self.rest.len());
-        let (token, rest) = self.rest.split_at(end);
-        self.rest = rest;
-        if token.is_empty() { None } else { std::str::from_utf8(token).ok() }
-    }
-
-    /// A token, or a quoted string whose content is a token (RFC 6455 section 9.1).
-    fn value(&mut self) -> Option<Cow<'a, str>> {
-        if !self.eat(b'"') {
-            return self.token().map(Cow::Borrowed);
-        }
-        let end = self.rest.iter().position(|&b| b == b'"')?;
-        let (quoted, rest) = self.rest.split_at(end);
-        self.rest = rest.get(1..)?;
-        let content: Vec<u8> = quoted.iter().copied().filter(|&b| b != b'\\').collect();
-        if content.is_empty() || !content.iter().copied().all(is_token) {
-            return None;
-        }
-        String::from_utf8(content).ok().map(Cow::Owned)
-    }
-
-    fn eat(&mut self, byte: u8) -> bool {
-        self.skip_space();
-        match self.rest.split_first() {
-            Some((&first, rest)) if first == byte => {
-                self.rest = rest;
-                true
-            }
-            _ => false,
-        }
-    }
-
-    fn is_at(&self, byte: u8) -> bool {
-        self.rest.first() == Some(&byte)
-    }
-
-    fn is_at_end(&mut self) -> bool {
-        self.skip_space();
-        self.rest.is_empty()
-    }
-
-    fn skip_space(&mut self) {
-        while let Some((b' ' | b'\t', rest)) = self.rest.split_first() {
-            self.rest = rest;
-        }
-    }
-}
-
-const fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'!' | b'#'
-                | b'$'
-                | b'%'
-                | b'&'
-                | b'\''
-                | b'*'
-                | b'+'
-                | b'-'
-                | b'.'
-                | b'^'
-                | b'_'
-                | b'`'
-                | b'|'
-                | b'~'
-        )
 }

@@ -30,8 +30,8 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version};
 pub use super::busy::Busy;
 use super::client::write_headers;
 use super::head::{Fields, Head, HeadError};
-use super::{has_token, is_text, key, negotiate};
-use crate::agreement::{Agreement, DeflateAgreement};
+use super::{extensions, has_token, is_text, key};
+use crate::agreement::Agreement;
 use crate::config::{Config, OpeningLimits};
 use crate::exchange::{self, Exchange};
 use crate::wire::Role;
@@ -147,7 +147,7 @@ struct Answer {
     accept_key: [u8; 28],
     subprotocol: Option<Box<str>>,
     /// What is agreed on, and how that is said.
-    deflate: Option<(DeflateAgreement, String)>,
+    accepted: extensions::Accepted,
 }
 
 /// Why a request was refused.
@@ -416,16 +416,13 @@ fn is_uri(target: &str) -> bool {
 
 impl Answer {
     fn new(key: &[u8], fields: &Fields<'_>, options: &Options, config: &Config) -> Self {
-        let deflate = config.deflate.as_ref().and_then(|config| {
-            negotiate::accept_offer(fields.all("sec-websocket-extensions"), config)
-        });
+        let accepted = extensions::accept(fields.all("sec-websocket-extensions"), config);
         let subprotocol = choose_subprotocol(fields, &options.subprotocols);
-        Self { accept_key: key::accept(key), subprotocol, deflate }
+        Self { accept_key: key::accept(key), subprotocol, accepted }
     }
 
     /// The response, as it is sent.
     fn to_bytes(&self, more: [&HeaderMap; 2]) -> Bytes {
-        let extensions = self.deflate.as_ref().map_or("", |(_, said)| said);
         let subprotocol = self.subprotocol.as_deref().unwrap_or_default();
         let mut others = Vec::new();
         let is_other = |(name, _): &(&HeaderName, _)| !SAID_BY_HANDSHAKE.contains(*name);
@@ -434,7 +431,7 @@ impl Answer {
         }
         let lines = [
             [SWITCHING_PROTOCOLS, &self.accept_key, b"\r\n"],
-            line("Sec-WebSocket-Extensions: ", extensions),
+            line("Sec-WebSocket-Extensions: ", &self.accepted.answer),
             line("Sec-WebSocket-Protocol: ", subprotocol),
             [&others, b"\r\n", b""],
         ];
@@ -541,7 +538,8 @@ impl Offer {
         let agreement = Agreement {
             role: Role::Server,
             subprotocol: self.answer.subprotocol,
-            deflate: self.answer.deflate.map(|(agreed, _)| agreed),
+            deflate: self.answer.accepted.deflate,
+            extensions: self.answer.accepted.extensions,
             exchange: Exchange::new(&self.head, &bytes),
             leftover: self.leftover,
         };

@@ -1,10 +1,10 @@
 //! Small messages on their way out, side by side in wire form. Where each of them ends, and what it
 //! says, their own frames tell: nothing else is kept of them.
 
-use crate::header::{Header, Rsv1, Rules};
+use crate::header::{Header, Rules};
 use crate::ledger::Tally;
 use crate::message::{Kind, Message};
-use crate::wire::{Opcode, Role};
+use crate::wire::{Opcode, ReservedBits, Role};
 
 /// How far the frames at the start of `wire` are written, if `written` of its bytes are: what was
 /// wholly written, in messages; where the frame in progress begins, and where it ends.
@@ -44,7 +44,8 @@ pub(super) fn messages(mut wire: &[u8]) -> Vec<(usize, Message)> {
 fn frame(wire: &[u8]) -> Option<(Header, std::ops::Range<usize>)> {
     let masked = wire.get(1)? & 0x80 != 0;
     let sender = if masked { Role::Client } else { Role::Server };
-    let (header, size) = Header::parse(wire, Rules { sender, rsv1: Rsv1::Reserved }).ok()??;
+    let rules = Rules { sender, reserved: ReservedBits::NONE };
+    let (header, size) = Header::parse(wire, rules).ok()??;
     let end = size.saturating_add(usize::try_from(header.len).ok()?);
     Some((header, size..end))
 }

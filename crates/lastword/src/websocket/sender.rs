@@ -208,6 +208,11 @@ impl Sender {
         self.shared().request(|inner| inner.connection.pong(data.as_ref()))
     }
 
+    /// Changes keepalive from now on; see [`WebSocket::set_keepalive`].
+    pub fn set_keepalive(&self, interval: Option<Duration>, timeout: Option<Duration>) {
+        self.shared().request(|inner| inner.connection.set_keepalive(interval, timeout, now()));
+    }
+
     /// The last round-trip time of a ping, the keepalive's included.
     pub fn latency(&self) -> Option<Duration> {
         self.shared().lock().connection.latency()
@@ -475,6 +480,7 @@ fn refusal(inner: &Inner, refused: SendRefused) -> SendError {
     match (refused, inner.connection.ending()) {
         (SendRefused::Streaming(message), None) => SendError::Streaming(message),
         (SendRefused::KindChanged(message), None) => SendError::KindChanged(message),
+        (SendRefused::TooBig { part, limit }, None) => SendError::PartsTooBig { limit, part },
         (refused, None) => SendError::Closing(refused.into_message()),
         (refused, Some(ending)) => {
             SendError::Ended(Ended(Arc::clone(ending)), refused.into_message())

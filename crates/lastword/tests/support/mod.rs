@@ -9,7 +9,7 @@ pub mod tls;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use lastword::{Config, Ending, HandlerError, Outcome, Server, WebSocket};
+use lastword::{Config, Ending, HandlerError, Message, Outcome, Server, WebSocket};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
@@ -79,6 +79,16 @@ pub async fn raw_client(address: SocketAddr) -> TcpStream {
     }
     assert!(answer.starts_with(b"HTTP/1.1 101"));
     stream
+}
+
+/// A text and a binary message of this size go to a server that echoes, and come back as they were.
+pub async fn come_back(ws: &mut WebSocket, size: usize) {
+    let text = "ü".repeat(size / 2);
+    ws.send(text.as_str()).await.unwrap();
+    assert_eq!(ws.recv().await.unwrap().unwrap().as_text(), Some(text.as_str()));
+    let bytes = Message::binary(vec![7; size]);
+    ws.send(bytes.clone()).await.unwrap();
+    assert_eq!(ws.recv().await.unwrap(), Some(bytes));
 }
 
 /// A client's frame with a mask of zeros.
