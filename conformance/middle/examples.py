@@ -31,6 +31,13 @@ async def hears(ws, expected):
     assert await asyncio.wait_for(ws.recv(), PATIENCE) == expected
 
 
+async def arrive(ws, name):
+    """Is opened before its handler has subscribed it; whoever hears himself hears the others, too."""
+    await ws.send(name)
+    while await asyncio.wait_for(ws.recv(), PATIENCE) != name:
+        pass
+
+
 async def check_no_example_is_forgotten():
     found = {path.stem for path in ROOT.glob("crates/*/examples/*.rs")} - ELSEWHERE
     tried = {name.removeprefix("check_example_") for name in globals() if name.startswith("check_example_")}
@@ -68,10 +75,12 @@ async def check_example_chat():
 async def check_example_broadcast():
     async with listening("broadcast") as (address, _):
         async with connect(f"ws://{address}") as ada, connect(f"ws://{address}") as bob:
-            for speaker in [ada, bob]:
-                await speaker.send("to all")
-                await hears(ada, "to all")
-                await hears(bob, "to all")
+            await arrive(ada, "ada")
+            await arrive(bob, "bob")
+            await hears(ada, "bob")
+            await ada.send("to all")
+            await hears(ada, "to all")
+            await hears(bob, "to all")
 
 
 async def check_example_reconnecting_feed():
@@ -144,8 +153,9 @@ async def check_example_axum_chat():
         out, _ = await output("curl", "-s", f"http://{address}/health")
         assert out == "healthy\n", out
         async with connect(f"ws://{address}/chat") as ada, connect(f"ws://{address}/chat") as bob:
-            await bob.send("hello")
-            await hears(ada, "hello")
+            await arrive(ada, "ada")
+            await arrive(bob, "bob")
+            await hears(ada, "bob")
             await interrupt(process)
             await ada.wait_closed()
             assert ada.close_code == 1001
