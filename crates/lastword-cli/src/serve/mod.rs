@@ -218,8 +218,7 @@ fn announce(show: Show, handler: &Handler, args: &ServeArgs, address: Option<Soc
 /// for a page that was looked at.
 fn tell(show: Show, outcome: StreamOutcome) {
     let port = outcome.peer.map(|peer| peer.port());
-    // Over a Unix socket nobody has an address.
-    let name = outcome.peer.map_or_else(|| "unix".into(), |peer| peer.to_string());
+    let name = Name(outcome.peer);
     match (show, outcome.result) {
         (Show::Nothing, _) => {}
         (Show::Report, Ok(ending)) => report::event(&report::ended(port, &ending)),
@@ -236,6 +235,18 @@ fn tell(show: Show, outcome: StreamOutcome) {
         (Show::Lines, Err(lastword::AcceptError::Refused(refusal)))
             if refusal.status().is_success() => {}
         (Show::Lines, Err(error)) => println!("{name}  no connection: {}", print::chain(&error)),
+    }
+}
+
+/// Who it was, for people: over a Unix socket nobody has an address.
+struct Name(Option<SocketAddr>);
+
+impl std::fmt::Display for Name {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Some(peer) => write!(f, "{peer}"),
+            None => f.write_str("unix"),
+        }
     }
 }
 
