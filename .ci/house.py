@@ -39,7 +39,7 @@ RETRY = [
     ["lib"],
 ]
 KIT = [
-    ["error", "opening", "seed", "tls", "tls_details", "certificates", "limits", "shutdown"],
+    ["error", "opening", "seed", "tls", "tls_details", "certificates", "limits", "log", "shutdown"],
     ["answer", "counts", "handled", "report"],
     ["credentials", "received", "routes"],
     ["lib"],
@@ -65,8 +65,10 @@ DIAL = [
 BLOCKING = [
     ["socket"],
     ["stream"],
+    ["crank"],
     ["shared"],
     ["pump", "websocket"],
+    ["parts", "watch"],
     ["connect", "serve"],
     ["lib"],
 ]

@@ -35,22 +35,30 @@
 //! that does not read holds up no `close`, no `ping` and no `recv` of another; over TLS, too.
 
 mod connect;
+mod crank;
+mod parts;
 mod pump;
 mod serve;
 mod shared;
 mod socket;
 mod stream;
+mod watch;
 mod websocket;
 
 pub use connect::{Client, connect};
 pub use lastword_kit::rustls;
-pub use lastword_kit::{AcceptError, ConnectError, Ended, Opening, Phase, SendError};
+pub use lastword_kit::{
+    AcceptError, ConnectError, Ended, FlushError, Opening, Phase, PingError, ReceiveError,
+    SendError, TlsDetails,
+};
 /// The protocol without I/O, that all of this stands on.
 pub use lastword_proto as proto;
 pub use lastword_proto::handshake::server::{Origins, Refusal, Subprotocols};
 pub use lastword_proto::{
-    Budget, Cause, CloseCode, CloseFrame, Config, Cut, Ending, Farewell, First, Ledger, Loss,
-    Message, Role, Tally, TimeOut, Utf8Bytes, Violation,
+    Budget, Cause, CloseCode, CloseFrame, Compression, Config, ControlRefused, Cut, Ending,
+    Farewell, First, Kind, Ledger, Loss, Message, Role, Tally, TimeOut, Utf8Bytes, Violation,
 };
+pub use parts::{MessageReader, MessageWriter};
 pub use serve::{Bound, HandlerError, Outcome, Report, Server, Stop, accept, serve};
-pub use websocket::{Messages, Receiver, Sender, WaitError, WebSocket};
+pub use watch::Watch;
+pub use websocket::{Batch, Messages, Receiver, Sender, WebSocket};

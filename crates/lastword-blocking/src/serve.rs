@@ -472,7 +472,7 @@ fn send_off(shared: &Shared) {
 
 /// Whether a handler only passed on that its connection is at its end: no failure of its own.
 fn is_of_connection(error: &(dyn std::error::Error + 'static)) -> bool {
-    error.is::<Ended>() || error.is::<SendError>() || error.is::<crate::websocket::WaitError>()
+    error.is::<Ended>() || error.is::<SendError>() || error.is::<lastword_kit::ReceiveError>()
 }
 
 /// Leads streams to connections.

@@ -10,6 +10,7 @@ mod credentials;
 mod error;
 mod handled;
 mod limits;
+mod log;
 mod opening;
 mod received;
 mod report;
@@ -24,11 +25,12 @@ pub use certificates::ServerTls;
 pub use counts::{Census, Counts, EndedBy, Failed, Refused, TurnedAway, Visit};
 pub use credentials::{Credentials, challenge};
 pub use error::{
-    AcceptError, AcceptErrorKind, Attempt, ConnectError, Ended, Phase, PingError, ReceiveError,
-    SendError, StreamError,
+    AcceptError, AcceptErrorKind, Attempt, ConnectError, Ended, FlushError, Phase, PingError,
+    ReceiveError, SendError, StreamError, not_sent,
 };
 pub use handled::{Conclusion, Handled, HandlerError, Handles};
 pub use limits::{Limits, OpeningTicket, Ticket, Turnstile};
+pub use log::log_ending;
 pub use opening::{Addresses, ConnectionId, Opening};
 pub use received::{Decision, Received, panicked, shutting_down};
 pub use report::{Departure, Outcome, Report};

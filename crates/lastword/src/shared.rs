@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
-use lastword_kit::{Addresses, Ended, Opening, TlsDetails};
+use lastword_kit::{Addresses, Ended, Opening, TlsDetails, log_ending};
 use lastword_proto::{
     Agreement, Burst, Config, Connection, Delivery, Ending, Event, Message, Operation, OurSide,
     Part, Transmit, TransportError,
@@ -184,12 +184,7 @@ impl Shared {
         let waker = Waker::from(Arc::clone(&wakes));
         let buffers = transport.buffers();
         let opening = Opening::new(agreement, addresses);
-        let span = tracing::info_span!(
-            "websocket",
-            id = %opening.id,
-            role = ?opening.role,
-            peer = addresses.peer.map(tracing::field::display),
-        );
+        let span = opening.span();
         Arc::new(Self {
             inner: Mutex::new(Inner {
                 connection,
@@ -469,7 +464,8 @@ impl Shared {
                     }
                 }
                 drop(transport);
-                self.log(&ending);
+                let span = self.span.as_deref().and_then(tracing::Span::id);
+                log_ending(span, &ending);
                 self.changed.notify_waiters();
                 self.wakes.wake_receiver();
                 self.wakes.wake_pump();
@@ -485,20 +481,6 @@ impl Shared {
             inner.news = news;
             self.changed.notify_waiters();
         }
-    }
-
-    fn log(&self, ending: &Ending) {
-        tracing::info!(
-            parent: self.span.as_deref().and_then(tracing::Span::id),
-            clean = ending.is_clean(),
-            code = ending.code(),
-            cause = %ending.cause,
-            confirmed = ending.ledger.confirmed.messages,
-            handed_over = ending.ledger.handed_over.messages,
-            unsent = ending.ledger.unsent.messages,
-            received = ending.ledger.delivered.messages,
-            "{ending}"
-        );
     }
 }
 
