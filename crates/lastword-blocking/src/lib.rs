@@ -34,6 +34,13 @@
 //! No lock is held while a thread waits for the network. A thread that waits in `send` for a peer
 //! that does not read holds up no `close`, no `ping` and no `recv` of another; over TLS, too.
 
+#[cfg(not(unix))]
+compile_error!(
+    "lastword-blocking is for Unix alone so far: it reads from a socket that waits while other threads \
+     write to it without waiting, call by call (MSG_DONTWAIT), which Windows does otherwise; `lastword` \
+     is for every platform of tokio"
+);
+
 mod connect;
 mod crank;
 mod parts;
@@ -48,17 +55,18 @@ mod websocket;
 pub use connect::{Client, connect};
 pub use lastword_kit::rustls;
 pub use lastword_kit::{
-    AcceptError, ConnectError, Ended, FlushError, Opening, Phase, PingError, ReceiveError,
-    SendError, TlsDetails,
+    AcceptError, Answer, Attempt, ConnectError, ConnectionId, Credentials, Ended, FlushError,
+    HandlerError, Incoming, InvalidRoute, Limits, Opening, Outcome, Params, PeerAddr, Phase,
+    PingError, ReceiveError, Report, SendError, ServerTls, TlsDetails, Wants,
 };
 /// The protocol without I/O, that all of this stands on.
 pub use lastword_proto as proto;
-pub use lastword_proto::handshake::server::{Origins, Refusal, Subprotocols};
+pub use lastword_proto::handshake::server::{Hosts, Origins, Refusal, Subprotocols};
 pub use lastword_proto::{
     Budget, Cause, CloseCode, CloseFrame, Compression, Config, ControlRefused, Cut, Ending,
     Farewell, First, Kind, Ledger, Loss, Message, Role, Tally, TimeOut, Utf8Bytes, Violation,
 };
 pub use parts::{MessageReader, MessageWriter};
-pub use serve::{Bound, HandlerError, Outcome, Report, Server, Stop, accept, serve};
+pub use serve::{Bound, Routes, Server, Stop, accept, serve};
 pub use watch::Watch;
 pub use websocket::{Batch, Messages, Receiver, Sender, WebSocket};

@@ -10,7 +10,7 @@ use lastword_blocking::rustls::crypto::aws_lc_rs::default_provider;
 use lastword_blocking::rustls::pki_types::PrivatePkcs8KeyDer;
 use lastword_blocking::rustls::{ClientConfig, RootCertStore, ServerConfig};
 use lastword_blocking::{
-    Client, Config, Ending, HandlerError, Outcome, Report, Server, Stop, WebSocket,
+    Client, Config, Ending, HandlerError, Outcome, Report, Routes, Server, Stop, WebSocket,
 };
 
 /// What two peers talk over.
@@ -113,6 +113,10 @@ impl Running {
         F: Fn(WebSocket) -> Result<(), HandlerError> + Send + Sync + 'static,
     {
         Self::of(server, |bound| bound.serve(handler))
+    }
+
+    pub(crate) fn routes(server: Server, routes: Routes) -> Self {
+        Self::of(server, |bound| bound.serve_routes(routes))
     }
 
     fn of<F>(server: Server, serve: F) -> Self
