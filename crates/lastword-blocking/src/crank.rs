@@ -6,7 +6,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use lastword_kit::TlsDetails;
+use lastword_kit::{TlsDetails, record_frames};
 use lastword_proto::{Connection, Operation, Transmit, TransportError};
 
 use crate::socket::{Interest, now};
@@ -30,6 +30,8 @@ pub(crate) struct Inner {
     pub(crate) pump: Pump,
     /// While a batch is open, sends do not write.
     pub(crate) batches: usize,
+    /// Whether each frame is logged.
+    pub(crate) recorded: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +57,8 @@ pub(crate) enum Pump {
 }
 
 impl Inner {
-    pub(crate) fn new(connection: Connection, stream: Stream) -> Self {
+    pub(crate) fn new(mut connection: Connection, stream: Stream) -> Self {
+        let recorded = record_frames(&mut connection);
         let mut inner = Self {
             connection,
             stream: Some(stream),
@@ -66,6 +69,7 @@ impl Inner {
             waiting: 0,
             pump: Pump::Awake,
             batches: 0,
+            recorded,
         };
         // What TLS had decrypted behind the opening waits for no more bytes to come.
         inner.receive(Ok(None));

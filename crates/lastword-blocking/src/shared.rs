@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use lastword_kit::{Addresses, Ended, Opening, fresh, log_ending};
+use lastword_kit::{Addresses, Ended, Opening, fresh, log_ending, trace_frames};
 use lastword_proto::{
     Agreement, Burst, Config, Connection, Delivery, Ending, Event, Leave, Message, OurSide, Part,
 };
@@ -417,6 +417,9 @@ impl Shared {
 
     /// Tells those who wait, and lets go of a stream that is over.
     fn tell(&self, inner: &mut Inner) {
+        if inner.recorded {
+            trace_frames(self.span.id().as_ref(), &mut inner.connection);
+        }
         if let Some(ending) = inner.connection.ending().map(Arc::clone)
             && let Some(mut stream) = inner.stream.take()
         {

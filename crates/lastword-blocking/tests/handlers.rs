@@ -2,35 +2,11 @@
 
 mod support;
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lastword_blocking::{Client, Server, WebSocket};
 use support::Running;
-use tracing_subscriber::fmt::MakeWriter;
-
-/// Keeps what is logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Log {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
-}
+use support::log::Log;
 
 fn as_asked(mut ws: WebSocket) -> Result<(), lastword_blocking::HandlerError> {
     match ws.recv()?.unwrap().as_text().unwrap() {
@@ -56,7 +32,7 @@ fn each_end_has_its_code_and_only_failures_of_the_handler_have_a_line() {
         ("late", 1011, Some("handler failed error=no message within 0ns")),
         ("wait", 1006, None),
     ] {
-        log.0.lock().unwrap().clear();
+        log.clear();
         let running = Running::start(Server::new(), as_asked);
         let ws = Client::new(running.url()).connect().unwrap();
         ws.send_confirmed(asked).unwrap();
@@ -65,7 +41,7 @@ fn each_end_has_its_code_and_only_failures_of_the_handler_have_a_line() {
         }
         assert_eq!(running.ending().code(), code, "{asked}");
         running.stop();
-        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let log = log.text();
         let failures: Vec<_> = log.lines().filter(|line| line.contains(" ERROR ")).collect();
         assert_eq!(failures.len(), usize::from(line.is_some()), "{asked}: {log}");
         if let Some(line) = line {

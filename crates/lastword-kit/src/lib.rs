@@ -30,7 +30,7 @@ pub use error::{
 };
 pub use handled::{Conclusion, Handled, HandlerError, Handles};
 pub use limits::{Limits, OpeningTicket, Ticket, Turnstile};
-pub use log::log_ending;
+pub use log::{log_ending, record_frames, trace_frames};
 pub use opening::{Addresses, ConnectionId, Opening};
 pub use received::{Decision, Received, panicked, shutting_down};
 pub use report::{Departure, Outcome, Report};

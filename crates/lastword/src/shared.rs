@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
-use lastword_kit::{Addresses, Ended, Opening, TlsDetails, log_ending};
+use lastword_kit::{
+    Addresses, Ended, Opening, TlsDetails, log_ending, record_frames, trace_frames,
+};
 use lastword_proto::{
     Agreement, Burst, Config, Connection, Delivery, Ending, Event, Message, Operation, OurSide,
     Part, Transmit, TransportError,
@@ -176,10 +178,7 @@ impl Shared {
             Arc::make_mut(&mut config).delivery = Delivery::Whole;
         }
         let mut connection = Connection::new(&agreement, config, lastword_kit::fresh(), now());
-        let recorded = tracing::enabled!(target: FRAMES, tracing::Level::TRACE);
-        if recorded {
-            connection.record(RECORDED);
-        }
+        let recorded = record_frames(&mut connection);
         let wakes = Arc::new(Wakes::default());
         let waker = Waker::from(Arc::clone(&wakes));
         let buffers = transport.buffers();
@@ -446,8 +445,9 @@ impl Shared {
 
     #[inline(never)]
     fn tell_news(&self, inner: &mut Inner) {
-        while let Some(entry) = inner.connection.take_record() {
-            tracing::trace!(target: FRAMES, parent: self.span.as_deref().and_then(tracing::Span::id), "{entry}");
+        if inner.recorded {
+            let span = self.span.as_deref().and_then(tracing::Span::id);
+            trace_frames(span.as_ref(), &mut inner.connection);
         }
         if inner.outbox.is_some() {
             inner.refill();
@@ -483,12 +483,6 @@ impl Shared {
         }
     }
 }
-
-/// Under which name frames are logged, at the level of traces.
-const FRAMES: &str = "lastword::frame";
-
-/// How many frames of one turn are logged; of more, the last.
-const RECORDED: usize = 1024;
 
 /// What a turn of the pump came to.
 pub(crate) enum Turn {

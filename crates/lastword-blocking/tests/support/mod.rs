@@ -1,6 +1,8 @@
 //! Connections over sockets, for the tests.
 #![allow(dead_code, reason = "each test takes what it needs")]
 
+pub(crate) mod log;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, mpsc};
