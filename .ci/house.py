@@ -39,9 +39,9 @@ RETRY = [
     ["lib"],
 ]
 KIT = [
-    ["error", "opening", "seed", "tls", "tls_details", "certificates", "limits", "log", "shutdown"],
+    ["error", "opening", "seed", "tls", "tls_details", "certificates", "limits", "log", "shutdown", "listening"],
     ["answer", "counts", "handled", "report"],
-    ["credentials", "received", "routes"],
+    ["credentials", "desk", "received", "routes"],
     ["lib"],
 ]
 DRIVER = [

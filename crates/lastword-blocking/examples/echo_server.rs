@@ -14,10 +14,7 @@ fn main() -> Result<(), HandlerError> {
             (Wants::Http, "/health") => Answer::text(http::StatusCode::OK, "fine\n"),
             _ => Answer::accept(),
         })
-        .observe(|outcome| match outcome.result {
-            Ok(ending) => println!("{}: {ending}", outcome.peer),
-            Err(error) => println!("{}: no connection: {error}", outcome.peer),
-        });
+        .observe(|outcome| println!("{outcome}"));
     let bound = server.bind("127.0.0.1:8765")?;
     println!("echoing on ws://{}/echo; Enter stops", bound.local_addr()?);
     let stop = bound.stop_handle();

@@ -55,18 +55,19 @@ mod websocket;
 pub use connect::{Client, connect};
 pub use lastword_kit::rustls;
 pub use lastword_kit::{
-    AcceptError, Answer, Attempt, ConnectError, ConnectionId, Credentials, Ended, FlushError,
-    HandlerError, Incoming, InvalidRoute, Limits, Opening, Outcome, Params, PeerAddr, Phase,
-    PingError, ReceiveError, Report, SendError, ServerTls, TlsDetails, Wants,
+    AcceptError, AcceptErrorKind, Answer, Attempt, ConnectError, ConnectionId, Counts, Credentials,
+    Departure, Ended, EndedBy, Failed, FlushError, HandlerError, Incoming, InvalidRoute, Limits,
+    Opening, Outcome, Params, Phase, PingError, ReceiveError, Refused, Report, SendError,
+    ServerTls, Shutdown, TlsDetails, TurnedAway, Wants,
 };
 /// The protocol without I/O, that all of this stands on.
 pub use lastword_proto as proto;
-pub use lastword_proto::handshake::server::{Hosts, Origins, Refusal, Subprotocols};
+pub use lastword_proto::handshake::server::{Busy, Hosts, Origins, Refusal, Subprotocols};
 pub use lastword_proto::{
     Budget, Cause, CloseCode, CloseFrame, Compression, Config, ControlRefused, Cut, Ending,
-    Farewell, First, Kind, Ledger, Loss, Message, Role, Tally, TimeOut, Utf8Bytes, Violation,
+    Farewell, First, Kind, Ledger, Loss, Message, Rate, Role, Tally, TimeOut, Utf8Bytes, Violation,
 };
 pub use parts::{MessageReader, MessageWriter};
-pub use serve::{Bound, Routes, Server, Stop, accept, serve};
+pub use serve::{Bound, Departures, Monitor, Routes, Server, Stop, accept, serve};
 pub use watch::Watch;
 pub use websocket::{Batch, Messages, Receiver, Sender, WebSocket};

@@ -8,14 +8,12 @@ use std::time::Instant;
 use lastword_kit::rustls::ServerConnection;
 use lastword_kit::{
     AcceptError, Addresses, Answer, Decision, Phase, REFUSED_REST, Received, ServerTls,
-    shutting_down,
 };
 use lastword_proto::Config;
 use lastword_proto::handshake::server::{Opening, Options, Refusal};
 
 use super::gate::Gate;
 use super::guests::Place;
-use crate::pump;
 use crate::shared::Shared;
 use crate::socket::now;
 use crate::stream::Stream;
@@ -29,8 +27,8 @@ pub(super) struct Admission {
 }
 
 impl Admission {
-    /// Establishes TLS, if that is asked for, answers the opening and starts the pump. A stream of the
-    /// caller's own has no place among guests.
+    /// Establishes TLS, if that is asked for, and answers the opening; the pump is still to be started. A
+    /// stream of the caller's own has no place among guests.
     pub(super) fn admit(
         &self,
         mut stream: Stream,
@@ -72,9 +70,7 @@ impl Admission {
             let _ = leave_readable(&mut stream, now() + self.config.linger);
         }
         let config = Arc::clone(&self.config);
-        let shared = Shared::new(stream, result?, addresses, config).map_err(AcceptError::Lost)?;
-        pump::start(&shared).map_err(AcceptError::Lost)?;
-        Ok(shared)
+        Shared::new(stream, result?, addresses, config).map_err(AcceptError::Lost)
     }
 
     /// Refuses a stream without reading its request; does not wait. Without a word where TLS would
@@ -101,8 +97,8 @@ impl Admission {
         let mut buffer = [0; READ];
         loop {
             let read = stream.read_until(&mut buffer, deadline);
-            if place.is_some_and(Place::doors_are_closed) {
-                return Ok(Received::Refused(shutting_down(), None));
+            if let Some(place) = place.filter(|place| place.doors_are_closed()) {
+                return Ok(Received::Refused(place.refusal(), None));
             }
             let count = read.map_err(Unread::Failed)?;
             if count == 0 {
@@ -110,8 +106,10 @@ impl Admission {
             }
             let step = opening.receive(buffer.get(..count).unwrap_or_default());
             if let Some(received) = Received::of(step, &mut opening) {
-                let open = place.is_none_or(Place::has_read);
-                return Ok(if open { received } else { Received::Refused(shutting_down(), None) });
+                return Ok(match place.filter(|place| !place.has_read()) {
+                    Some(place) => Received::Refused(place.refusal(), None),
+                    None => received,
+                });
             }
         }
     }
@@ -121,11 +119,10 @@ impl Admission {
         let asks = received.wants().is_some_and(|wants| self.gate.asks(wants));
         let incoming = received.incoming(addresses).filter(|_| asks);
         let Some(incoming) = incoming else { return received.answered(Answer::accept()) };
-        let answer = match place {
-            Some(place) => place.ask(|| self.gate.ask(incoming)),
-            None => Some(self.gate.ask(incoming)),
-        };
-        received.answered(answer.ok_or_else(shutting_down)?)
+        received.answered(match place {
+            Some(place) => place.ask(|| self.gate.ask(incoming)).ok_or_else(|| place.refusal())?,
+            None => self.gate.ask(incoming),
+        })
     }
 }
 

@@ -1,4 +1,4 @@
-//! Who is here, and whether more may come.
+//! Who is here, whether more may come, and how those took leave who were asked to.
 //!
 //! A place for each accepted stream, from the moment in which its thread is started until that is
 //! done: how to reach its connection when all have to leave, and its socket when the application
@@ -9,9 +9,10 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lastword_kit::{PeerAddr, Report};
-use lastword_proto::{CloseCode, CloseFrame, Ending, Leave};
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use lastword_kit::{Departure, Opening, Report, Shutdown, fresh};
+use lastword_proto::handshake::server::Refusal;
+use lastword_proto::{Config, Ending, Leave};
+use parking_lot::{Condvar, Mutex};
 
 use super::listener::Listener;
 use crate::shared::Shared;
@@ -24,6 +25,8 @@ pub(super) struct Guests {
     left: Condvar,
     /// Gets whoever waits for guests out of it.
     nudge: Nudge,
+    /// How all leave when they have to.
+    shutdown: Shutdown,
 }
 
 #[derive(Default)]
@@ -35,8 +38,22 @@ struct Book {
     entering: BTreeMap<u64, Entrance>,
     /// Whoever has a smaller number was looked at when his time was over.
     looked_through: u64,
-    staying: BTreeMap<u64, (PeerAddr, Arc<Shared>)>,
-    farewells: Vec<(PeerAddr, Arc<Ending>)>,
+    /// Those who have come in, until connection and handler are both done.
+    staying: BTreeMap<u64, Stay>,
+    /// How those left who were asked to.
+    departures: Vec<Departure>,
+}
+
+struct Stay {
+    /// While it is not over.
+    connection: Option<Arc<Shared>>,
+    handler: Handler,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Handler {
+    Busy,
+    Done,
 }
 
 struct Entrance {
@@ -63,9 +80,17 @@ pub(super) struct Place {
     deadline: Instant,
 }
 
+/// Where the end of a guest's connection is noted, while his handler may still be busy. He stays until this
+/// is dropped.
+pub(super) struct Farewell {
+    guests: Arc<Guests>,
+    number: u64,
+}
+
 impl Guests {
-    pub(super) fn new() -> io::Result<Self> {
-        Ok(Self { book: Mutex::default(), left: Condvar::new(), nudge: Nudge::new()? })
+    pub(super) fn new(shutdown: Shutdown) -> io::Result<Self> {
+        let (book, left, nudge) = (Mutex::default(), Condvar::new(), Nudge::new()?);
+        Ok(Self { book, left, nudge, shutdown })
     }
 
     /// No more may come. Does not wait.
@@ -118,40 +143,90 @@ impl Guests {
         Place { guests: Arc::clone(self), number, deadline }
     }
 
-    /// Asks all to leave, and waits for them until the deadline.
-    pub(super) fn see_off(&self, deadline: Instant) -> Report {
-        let mut book = self.book.lock();
-        for entrance in book.entering.values() {
-            if entrance.thread == Thread::Reads {
-                // It comes back, and sees that the doors are closed.
-                entrance.socket.recall_reader();
-            }
-        }
-        let staying: Vec<_> = book.staying.values().map(|(_, shared)| Arc::clone(shared)).collect();
-        MutexGuard::unlocked(&mut book, || staying.iter().for_each(|shared| show_the_door(shared)));
-        while book.count() > 0 {
-            if self.left.wait_until(&mut book, deadline).timed_out() {
+    /// Asks all to leave, waits for them, aborts the connections of those who stay, and tells how it
+    /// went. The doors are closed.
+    pub(super) fn see_off(&self, config: &Config) -> Report {
+        let begun = now();
+        // A deadline that no clock reaches is none.
+        let deadline = begun.checked_add(self.shutdown.patience(config));
+        let present: Vec<_> = {
+            let book = self.book.lock();
+            let readers =
+                book.entering.values().filter(|entrance| entrance.thread == Thread::Reads);
+            // They come back, and see that the doors are closed.
+            readers.for_each(|entrance| entrance.socket.recall_reader());
+            book.staying.keys().copied().collect()
+        };
+        for (moment, number) in self.shutdown.schedule(present, u64::from_le_bytes(fresh())) {
+            // Nobody waits for the hour at which those would be told who have left already.
+            if !moment.is_zero() && self.all_gone_by(begun.checked_add(moment)) {
                 break;
             }
+            self.say_goodbye(number);
         }
-        for entrance in book.entering.values() {
-            entrance.socket.hang_up();
+        if !self.all_gone_by(deadline) {
+            self.abort_connections();
+            self.all_gone_by(now().checked_add(config.linger));
         }
-        let mut report = Report::new(std::mem::take(&mut book.farewells), book.count());
-        let stuck: Vec<_> =
-            book.staying.values().map(|(peer, shared)| (*peer, Arc::clone(shared))).collect();
-        drop(book);
-        let until = now() + AFTERWARDS;
-        for (peer, shared) in stuck {
-            report.endings.extend(shared.ended_by(Some(until)).map(|ending| (peer, ending)));
+        let mut book = self.book.lock();
+        let busy = book.staying.values().filter(|stay| stay.handler == Handler::Busy).count();
+        let stuck = busy.saturating_add(book.entering.len());
+        Report::new(std::mem::take(&mut book.departures), stuck)
+    }
+
+    /// Waits until all are gone; whether they are.
+    fn all_gone_by(&self, deadline: Option<Instant>) -> bool {
+        let mut book = self.book.lock();
+        while book.count() > 0 {
+            match deadline {
+                None => self.left.wait(&mut book),
+                Some(deadline) => {
+                    if self.left.wait_until(&mut book, deadline).timed_out() {
+                        return book.count() == 0;
+                    }
+                }
+            }
         }
-        report
+        true
+    }
+
+    /// Tells a guest to leave, if he is still here.
+    fn say_goodbye(&self, number: u64) {
+        let shared = self.book.lock().staying.get(&number).and_then(|stay| stay.connection.clone());
+        if let Some(shared) = shared {
+            self.show_the_door(&shared);
+        }
+    }
+
+    fn show_the_door(&self, shared: &Shared) {
+        let frame = self.shutdown.frame.clone();
+        shared.request(|inner| inner.connection.leave(Leave::Shutdown(frame), now()));
+    }
+
+    /// Ends all connections that are not over, and hangs up on those who still enter.
+    fn abort_connections(&self) {
+        let connections: Vec<_> = {
+            let book = self.book.lock();
+            book.entering.values().for_each(|entrance| entrance.socket.hang_up());
+            book.staying.values().filter_map(|stay| stay.connection.clone()).collect()
+        };
+        for shared in connections {
+            shared.request(|inner| inner.connection.abort(now()));
+        }
     }
 }
 
 impl Book {
     fn count(&self) -> usize {
         self.entering.len().saturating_add(self.staying.len())
+    }
+
+    /// A guest goes when his connection is over and his handler done, whichever is the last.
+    fn let_go(&mut self, number: u64) {
+        let gone = |stay: &Stay| stay.connection.is_none() && stay.handler == Handler::Done;
+        if self.staying.get(&number).is_some_and(gone) {
+            self.staying.remove(&number);
+        }
     }
 }
 
@@ -163,6 +238,11 @@ impl Place {
 
     pub(super) fn doors_are_closed(&self) -> bool {
         self.guests.doors_are_closed()
+    }
+
+    /// What is answered to those who come too late.
+    pub(super) fn refusal(&self) -> Box<Refusal> {
+        self.guests.shutdown.refusal()
     }
 
     /// The request is read; whether the doors are still open. If they are, nobody takes the thread for
@@ -187,25 +267,19 @@ impl Place {
         !book.closed
     }
 
-    /// There is a connection now.
-    pub(super) fn connected(&self, peer: PeerAddr, shared: &Arc<Shared>) {
+    /// There is a connection now; its end is to be noted there.
+    pub(super) fn connected(&self, shared: &Arc<Shared>) -> Farewell {
         let closed = {
             let mut book = self.guests.book.lock();
             book.entering.remove(&self.number);
-            book.staying.insert(self.number, (peer, Arc::clone(shared)));
+            let connection = Some(Arc::clone(shared));
+            book.staying.insert(self.number, Stay { connection, handler: Handler::Busy });
             book.closed
         };
         if closed {
-            show_the_door(shared);
+            self.guests.show_the_door(shared);
         }
-    }
-
-    /// The connection is over, and its handler done.
-    pub(super) fn ended(self, peer: PeerAddr, ending: &Arc<Ending>) {
-        let mut book = self.guests.book.lock();
-        if book.closed {
-            book.farewells.push((peer, Arc::clone(ending)));
-        }
+        Farewell { guests: Arc::clone(&self.guests), number: self.number }
     }
 }
 
@@ -213,10 +287,34 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut book = self.guests.book.lock();
         book.entering.remove(&self.number);
-        let stayed = book.staying.remove(&self.number);
+        if let Some(stay) = book.staying.get_mut(&self.number) {
+            stay.handler = Handler::Done;
+        }
+        book.let_go(self.number);
         drop(book);
-        // The connection may end with it, which takes a lock of its own.
-        drop(stayed);
+        self.guests.left.notify_all();
+    }
+}
+
+impl Farewell {
+    /// The connection is over.
+    pub(super) fn ended(&self, opening: &Opening, ending: &Arc<Ending>) {
+        let mut book = self.guests.book.lock();
+        if book.closed {
+            book.departures.push(Departure::new(opening, Arc::clone(ending)));
+        }
+    }
+}
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        let mut book = self.guests.book.lock();
+        let stay = book.staying.get_mut(&self.number);
+        let connection = stay.and_then(|stay| stay.connection.take());
+        book.let_go(self.number);
+        drop(book);
+        // The connection may go with it, which takes a lock of its own.
+        drop(connection);
         self.guests.left.notify_all();
     }
 }
@@ -229,14 +327,6 @@ impl std::fmt::Debug for Guests {
         guests.finish_non_exhaustive()
     }
 }
-
-fn show_the_door(shared: &Shared) {
-    let goodbye = CloseFrame::truncated(CloseCode::GOING_AWAY, "server is shutting down");
-    shared.request(|inner| inner.connection.leave(Leave::Shutdown(goodbye), now()));
-}
-
-/// How long the report waits for connections whose handlers are stuck: their own deadlines are over.
-const AFTERWARDS: Duration = Duration::from_millis(100);
 
 /// How long after its deadline an opening is hung up on: its thread, if it is not with the application,
 /// is about to say so itself.

@@ -1,5 +1,5 @@
-//! Accepts from a listener, and gives each stream a thread that leads it through its whole life; until
-//! the doors close, and those who are inside have left.
+//! Accepts from a listener, and gives each stream a thread that leads it through its whole life; until the
+//! doors close, and those who are inside have left.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,15 +9,14 @@ use std::sync::Arc;
 use std::thread;
 
 use lastword_kit::{
-    ACCEPT_AGAIN, AcceptError, Addresses, Handled, HandlerError, Handles, OpeningTicket, Outcome,
-    PeerAddr, Report, Ticket, Turnstile,
+    ACCEPT_AGAIN, AcceptError, Addresses, Handled, HandlerError, Handles, OpeningTicket, Report,
+    Reporter, Ticket, Turnstile, Visit,
 };
-use lastword_proto::Ending;
 
-use super::Observer;
 use super::admission::{Admission, Parting};
 use super::guests::{Guests, Place};
 use super::listener::Listener;
+use crate::pump;
 use crate::shared::Shared;
 use crate::socket::{Socket, now};
 use crate::stream::Stream;
@@ -27,11 +26,20 @@ use crate::websocket::WebSocket;
 pub(super) struct House<F> {
     pub(super) admission: Admission,
     pub(super) handler: F,
-    pub(super) observer: Option<Observer>,
+    pub(super) reporter: Reporter,
     pub(super) turnstile: Arc<Turnstile>,
     pub(super) guests: Arc<Guests>,
     /// One for each thread that waits for a refused stream to be read.
     pub(super) partings: Arc<()>,
+}
+
+/// What a stream comes in with.
+struct Papers {
+    addresses: Addresses,
+    visit: Visit,
+    /// Given back when all is over, the handler included; that of the opening when there is a connection.
+    tickets: (Ticket, OpeningTicket),
+    place: Place,
 }
 
 impl<F> House<F>
@@ -56,32 +64,38 @@ where
             }
         }
         drop(listener);
-        let config = &self.admission.config;
-        Ok(self.guests.see_off(now() + config.close_timeout + config.linger))
+        Ok(self.guests.see_off(&self.admission.config))
     }
 
     fn welcome(self: &Arc<Self>, stream: OwnedFd, peer: Option<SocketAddr>) {
-        let lost = |error| self.observe(peer.into(), Err(AcceptError::Lost(error)));
+        let visit = self.reporter.enter();
+        let mut addresses = Addresses { local: None, peer };
         let mut stream = match Socket::new(stream) {
             Ok(socket) => Stream::plain(socket),
-            Err(error) => return lost(error),
+            Err(error) => {
+                return self.reporter.failed(visit, addresses, AcceptError::Lost(error));
+            }
         };
-        let tickets = match self.turnstile.enter(peer.map(|peer| peer.ip())) {
+        let tickets = match self.turnstile.enter(peer.map(|peer| peer.ip()), now()) {
             Ok(tickets) => tickets,
             Err(refusal) => {
                 if self.admission.say_no(&mut stream, &refusal) == Parting::Hears {
                     self.part_from(stream);
                 }
-                return self.observe(peer.into(), Err(AcceptError::Refused(refusal)));
+                return self.reporter.failed(visit, addresses, AcceptError::Refused(refusal));
             }
         };
+        addresses.local = stream.socket.local_addr();
         let deadline = now() + self.admission.config.open_timeout;
         let place = self.guests.enter(Arc::clone(&stream.socket), deadline);
+        let papers = Papers { addresses, visit, tickets, place };
         let house = Arc::clone(self);
-        let name = format!("websocket {}", PeerAddr::from(peer));
-        let host = move || house.host(stream, peer, tickets, place);
-        if let Err(error) = thread::Builder::new().name(name).spawn(host) {
-            lost(error);
+        // Without a thread all of it is dropped, and counted as torn down.
+        if let Err(error) = thread::Builder::new()
+            .name("websocket handler".into())
+            .spawn(move || house.host(stream, papers))
+        {
+            tracing::warn!(%error, "no thread for a connection");
         }
     }
 
@@ -95,35 +109,33 @@ where
     }
 
     /// The whole life of an accepted stream.
-    fn host(
-        &self,
-        stream: Stream,
-        peer: Option<SocketAddr>,
-        tickets: (Ticket, OpeningTicket),
-        place: Place,
-    ) {
-        // The ticket is given back when all is over, the handler included.
-        let (_ticket, opening) = tickets;
-        let addresses = Addresses { local: stream.socket.local_addr(), peer };
-        let peer = PeerAddr::from(peer);
+    fn host(&self, stream: Stream, papers: Papers) {
+        let Papers { addresses, mut visit, tickets: (_ticket, opening), place } = papers;
         let admitted = self.admission.admit(stream, addresses, Some(&place));
         drop(opening);
-        let result = admitted.map(|shared| {
-            place.connected(peer, &shared);
-            self.serve(&shared)
-        });
-        match &result {
-            Ok(ending) => place.ended(peer, ending),
+        let shared = match admitted {
+            Ok(shared) => shared,
             Err(error) => {
-                tracing::debug!(%peer, %error, "no connection");
-                drop(place);
+                self.reporter.failed(visit, addresses, error);
+                return drop(place);
             }
+        };
+        visit.opened();
+        let farewell = place.connected(&shared);
+        let reporter = self.reporter.clone();
+        // Whoever keeps the connection tells its end, however long the handler stays.
+        let started = pump::start(&shared, move |shared, ending| {
+            farewell.ended(&shared.opening, &ending);
+            reporter.ended(visit, &shared.opening, ending);
+        });
+        match started {
+            Ok(()) => self.serve(&shared),
+            Err(error) => tracing::warn!(%error, "no thread to keep a connection"),
         }
-        self.observe(peer, result);
     }
 
     /// Runs the handler, and waits for the end.
-    fn serve(&self, shared: &Arc<Shared>) -> Arc<Ending> {
+    fn serve(&self, shared: &Arc<Shared>) {
         let ws = WebSocket::new(Arc::clone(shared));
         // Keeps the connection until it is known how the handler ended.
         let keep = ws.sender();
@@ -137,13 +149,7 @@ where
         shared.request(|inner| conclusion.carry_out(&mut inner.connection, now()));
         // Whoever else holds a handle decides from here on.
         drop(keep);
-        shared.ended()
-    }
-
-    fn observe(&self, peer: PeerAddr, result: Result<Arc<Ending>, AcceptError>) {
-        if let Some(observer) = &self.observer {
-            observer(Outcome::new(peer, result));
-        }
+        shared.ended();
     }
 }
 

@@ -5,7 +5,7 @@
 //!
 //! Here stand the options and the doors; a [`house`] attends to one [`listener`], [`admission`] leads a
 //! stream to a connection and asks the application at the [`gate`], [`routes`] lead to handlers, and
-//! [`guests`] knows who is here. What may be said to a request, how many may be here and which
+//! [`guests`] knows who is here, and [`monitor`] is for those who look on. What may be said to a request, how many may be here and which
 //! certificate is shown, `lastword-kit` knows, for any driver.
 
 mod admission;
@@ -13,6 +13,7 @@ mod gate;
 mod guests;
 mod house;
 mod listener;
+mod monitor;
 mod routes;
 
 use std::io;
@@ -22,8 +23,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lastword_kit::{
-    AcceptError, Answer, Credentials, HandlerError, Incoming, Limits, Outcome, Report, ServerTls,
-    Turnstile,
+    AcceptError, Answer, Credentials, HandlerError, Incoming, Limits, Outcome, Report, Reporter,
+    ServerTls, Shutdown, Turnstile,
 };
 use lastword_proto::Config;
 use lastword_proto::handshake::server::{Hosts, Options, Origins, Subprotocols};
@@ -33,7 +34,10 @@ use self::gate::{Basic, Gate};
 use self::guests::Guests;
 use self::house::House;
 use self::listener::Listener;
+pub use self::monitor::{Departures, Monitor};
 pub use self::routes::Routes;
+use crate::pump;
+use crate::shared::Shared;
 use crate::socket::Socket;
 use crate::stream::Stream;
 use crate::websocket::WebSocket;
@@ -92,12 +96,11 @@ pub struct Server {
     config: Config,
     options: Options,
     tls: Option<ServerTls>,
-    observer: Option<Observer>,
+    reporter: Reporter,
     gate: Gate,
     limits: Limits,
+    shutdown: Shutdown,
 }
-
-type Observer = Arc<dyn Fn(Outcome) + Send + Sync>;
 
 impl Default for Server {
     fn default() -> Self {
@@ -107,18 +110,20 @@ impl Default for Server {
             config: Config::default(),
             options: Options::default(),
             tls: None,
-            observer: None,
+            reporter: Reporter::default(),
             gate: Gate::default(),
             limits,
+            shutdown: Shutdown::default(),
         }
     }
 }
 
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { config, options, limits, .. } = self;
+        let Self { config, options, limits, shutdown, .. } = self;
         let mut server = f.debug_struct("Server");
-        server.field("config", config).field("options", options).field("limits", limits);
+        server.field("config", config).field("options", options);
+        server.field("limits", limits).field("shutdown", shutdown);
         server.finish_non_exhaustive()
     }
 }
@@ -224,12 +229,38 @@ impl Server {
         self
     }
 
-    /// Tells `observer` what became of each accepted stream: of a connection when it is over and its
-    /// handler done.
+    /// How it takes leave of those who are connected when it is stopped: with which code, spread over
+    /// how long, within which deadline. By default all are told 1001 at once, and given
+    /// `Config::close_timeout` and `Config::linger` to leave.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use lastword_blocking::{Server, Shutdown};
+    ///
+    /// let mut shutdown = Shutdown::restart(); // 1012
+    /// shutdown.spread = Duration::from_secs(20);
+    /// shutdown.deadline = Some(Duration::from_secs(50));
+    /// let server = Server::new().shutdown(shutdown);
+    /// ```
+    #[must_use]
+    pub fn shutdown(mut self, shutdown: Shutdown) -> Self {
+        self.shutdown = shutdown;
+        self
+    }
+
+    /// Tells `observer` what became of each accepted stream, when it is known. It is called in the thread
+    /// that keeps the connection, or opens it, and should not keep that for long, nor take much of its
+    /// stack (512 KiB): whoever has more to do is better served by [`Monitor::departures`].
     #[must_use]
     pub fn observe(mut self, observer: impl Fn(Outcome) + Send + Sync + 'static) -> Self {
-        self.observer = Some(Arc::new(observer));
+        self.reporter.observe(Arc::new(observer));
         self
+    }
+
+    /// Numbers of all streams of this server, and how its connections end, for whoever asks from
+    /// wherever; see [`Monitor`]. Clones of a server count together.
+    pub fn monitor(&self) -> Monitor {
+        Monitor(self.reporter.outlook())
     }
 
     /// Listens.
@@ -268,7 +299,8 @@ impl Server {
     }
 
     fn bound(self, listener: Listener) -> io::Result<Bound> {
-        Ok(Bound { listener, server: self, guests: Arc::new(Guests::new()?) })
+        let guests = Arc::new(Guests::new(self.shutdown.clone())?);
+        Ok(Bound { listener, server: self, guests })
     }
 
     /// Accepts one connection over a socket of the caller's own; speaks TLS over it, if that is asked
@@ -279,7 +311,19 @@ impl Server {
     pub fn accept(self, socket: impl Into<OwnedFd>) -> Result<WebSocket, AcceptError> {
         let stream = Stream::plain(Socket::new(socket).map_err(AcceptError::Lost)?);
         let addresses = stream.socket.addresses();
-        let shared = self.admission().admit(stream, addresses, None)?;
+        let reporter = self.reporter.clone();
+        let mut visit = reporter.enter();
+        let shared = match self.admission().admit(stream, addresses, None) {
+            Ok(shared) => shared,
+            Err(error) => {
+                // Whoever called is told the error; here it is only counted.
+                visit.failed(&error);
+                return Err(error);
+            }
+        };
+        visit.opened();
+        let tell = move |shared: &Shared, ending| reporter.ended(visit, &shared.opening, ending);
+        pump::start(&shared, tell).map_err(AcceptError::Lost)?;
         Ok(WebSocket::new(shared))
     }
 
@@ -304,8 +348,8 @@ pub struct Stop {
 }
 
 impl Stop {
-    /// The server stops listening, answers openings in progress with 503 and closes all connections
-    /// with 1001. Does not wait.
+    /// The server stops listening, answers openings in progress with 503 and says goodbye to all
+    /// connections, as [`Server::shutdown`] says. Does not wait.
     pub fn stop(&self) {
         self.guests.close_doors();
     }
@@ -325,8 +369,10 @@ impl Bound {
         Stop { guests: Arc::clone(&self.guests) }
     }
 
-    /// Serves each connection with `handler` until it is stopped; then waits for the connections and
-    /// their handlers, never longer than `Config::close_timeout` and `Config::linger` together.
+    /// Serves each connection with `handler` until it is stopped; then says goodbye to the connections,
+    /// and waits for them and their handlers: how, [`Server::shutdown`] says. Never longer than
+    /// [`Shutdown::deadline`] and `Config::linger` together; a handler that is still busy then is counted,
+    /// and its thread goes on.
     ///
     /// # Errors
     /// When listening fails; what is transient (no descriptors left) is tried again.
@@ -335,10 +381,10 @@ impl Bound {
         F: Fn(WebSocket) -> Result<(), HandlerError> + Send + Sync + 'static,
     {
         let Self { listener, server, guests } = self;
-        let observer = server.observer.clone();
+        let reporter = server.reporter.clone();
         let turnstile = Arc::new(Turnstile::new(server.limits.clone()));
         let (admission, partings) = (server.admission(), Arc::new(()));
-        let house = House { admission, handler, observer, turnstile, guests, partings };
+        let house = House { admission, handler, reporter, turnstile, guests, partings };
         Arc::new(house).attend(listener)
     }
 
