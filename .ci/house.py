@@ -39,9 +39,9 @@ RETRY = [
     ["lib"],
 ]
 KIT = [
-    ["error", "opening", "seed", "tls", "tls_details", "certificates", "limits", "shutdown"],
+    ["error", "opening", "seed", "tls", "tls_details", "certificates", "limits", "log", "shutdown", "listening"],
     ["answer", "counts", "handled", "report"],
-    ["credentials", "received", "routes"],
+    ["credentials", "desk", "received", "routes"],
     ["lib"],
 ]
 DRIVER = [
@@ -65,8 +65,10 @@ DIAL = [
 BLOCKING = [
     ["socket"],
     ["stream"],
+    ["crank"],
     ["shared"],
     ["pump", "websocket"],
+    ["parts", "watch"],
     ["connect", "serve"],
     ["lib"],
 ]

@@ -243,7 +243,7 @@ impl Client {
         };
         let shared = Shared::new(stream, agreement, addresses, Arc::new(self.config));
         let shared = shared.map_err(ConnectError::Lost)?;
-        pump::start(&shared).map_err(ConnectError::Lost)?;
+        pump::start(&shared, |_, _| ()).map_err(ConnectError::Lost)?;
         Ok(WebSocket::new(shared))
     }
 }

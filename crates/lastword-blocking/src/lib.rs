@@ -34,23 +34,40 @@
 //! No lock is held while a thread waits for the network. A thread that waits in `send` for a peer
 //! that does not read holds up no `close`, no `ping` and no `recv` of another; over TLS, too.
 
+#[cfg(not(unix))]
+compile_error!(
+    "lastword-blocking is for Unix alone so far: it reads from a socket that waits while other threads \
+     write to it without waiting, call by call (MSG_DONTWAIT), which Windows does otherwise; `lastword` \
+     is for every platform of tokio"
+);
+
 mod connect;
+mod crank;
+mod parts;
 mod pump;
 mod serve;
 mod shared;
 mod socket;
 mod stream;
+mod watch;
 mod websocket;
 
 pub use connect::{Client, connect};
 pub use lastword_kit::rustls;
-pub use lastword_kit::{AcceptError, ConnectError, Ended, Opening, Phase, SendError};
+pub use lastword_kit::{
+    AcceptError, AcceptErrorKind, Answer, Attempt, ConnectError, ConnectionId, Counts, Credentials,
+    Departure, Ended, EndedBy, Failed, FlushError, HandlerError, Incoming, InvalidRoute, Limits,
+    Opening, Outcome, Params, Phase, PingError, ReceiveError, Refused, Report, SendError,
+    ServerTls, Shutdown, TlsDetails, TurnedAway, Wants,
+};
 /// The protocol without I/O, that all of this stands on.
 pub use lastword_proto as proto;
-pub use lastword_proto::handshake::server::{Origins, Refusal, Subprotocols};
+pub use lastword_proto::handshake::server::{Busy, Hosts, Origins, Refusal, Subprotocols};
 pub use lastword_proto::{
-    Budget, Cause, CloseCode, CloseFrame, Config, Cut, Ending, Farewell, First, Ledger, Loss,
-    Message, Role, Tally, TimeOut, Utf8Bytes, Violation,
+    Budget, Cause, CloseCode, CloseFrame, Compression, Config, ControlRefused, Cut, Ending,
+    Farewell, First, Kind, Ledger, Loss, Message, Rate, Role, Tally, TimeOut, Utf8Bytes, Violation,
 };
-pub use serve::{Bound, HandlerError, Outcome, Report, Server, Stop, accept, serve};
-pub use websocket::{Messages, Receiver, Sender, WaitError, WebSocket};
+pub use parts::{MessageReader, MessageWriter};
+pub use serve::{Bound, Departures, Monitor, Routes, Server, Stop, accept, serve};
+pub use watch::Watch;
+pub use websocket::{Batch, Messages, Receiver, Sender, WebSocket};

@@ -12,11 +12,14 @@ use lastword_proto::Ending;
 
 use crate::shared::Shared;
 
-/// Starts the pump; it ends with the connection.
-pub(crate) fn start(shared: &Arc<Shared>) -> io::Result<()> {
+/// Starts the pump; it ends with the connection, whose end it tells.
+pub(crate) fn start(
+    shared: &Arc<Shared>,
+    tell: impl FnOnce(&Shared, Arc<Ending>) + Send + 'static,
+) -> io::Result<()> {
     let pumped = Arc::clone(shared);
     let pump = thread::Builder::new().name("websocket".into()).stack_size(STACK);
-    if let Err(error) = pump.spawn(move || run(&pumped)) {
+    if let Err(error) = pump.spawn(move || tell(&pumped, run(&pumped))) {
         shared.give_up();
         return Err(error);
     }
@@ -31,5 +34,5 @@ fn run(shared: &Shared) -> Arc<Ending> {
     }
 }
 
-/// What its deepest call takes, TLS included, many times over.
-const STACK: usize = 256 << 10;
+/// What its deepest call takes, TLS included, many times over; and enough for who is told of the end.
+const STACK: usize = 512 << 10;

@@ -4,21 +4,20 @@
 //! socket without it, a caller of `recv`; whoever writes does so under the lock and without waiting.
 //! Decides nothing about the protocol.
 
-use std::cell::RefCell;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use lastword_kit::{Addresses, Ended, Opening, fresh};
+use lastword_kit::{Addresses, Ended, Opening, fresh, log_ending, trace_frames};
 use lastword_proto::{
-    Agreement, Burst, Config, Connection, Delivery, Ending, Event, Leave, Message, Operation,
-    OurSide, Transmit, TransportError,
+    Agreement, Burst, Config, Connection, Delivery, Ending, Event, Leave, Message, OurSide, Part,
 };
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
+use crate::crank::{Inner, Pump, Reader, with_scratch};
 use crate::socket::{Interest, Nudge, now};
-use crate::stream::{Goes, Stream};
+use crate::stream::Stream;
 
 pub(crate) struct Shared {
     inner: Mutex<Inner>,
@@ -35,49 +34,9 @@ pub(crate) struct Shared {
     span: tracing::Span,
 }
 
-/// The core and its stream.
-pub(crate) struct Inner {
-    pub(crate) connection: Connection,
-    /// `None` when it is over.
-    stream: Option<Stream>,
-    /// Whether the socket took no more when last asked.
-    blocked: bool,
-    /// Whether the stream has come to its end, or failed: there is nothing to read any more.
-    dry: bool,
-    /// Whether a caller reads, without the lock.
-    reader: Reader,
-    /// How often a caller came back from reading.
-    returns: u64,
-    /// How many wait for something that the pump, or a reader, has to bring about.
-    waiting: usize,
-    pump: Pump,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reader {
-    None,
-    Reads,
-}
-
-/// What the pump is doing while the lock is free.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Pump {
-    /// It holds the lock, or waits for it.
-    Awake,
-    /// Until then, or until it is called; a reader that leaves calls it.
-    Asleep(Option<Instant>),
-    /// It looks after a moment whether readers still come and go.
-    Dozing,
-    /// It waits for this of the socket, and until then.
-    Watching(Interest, Option<Instant>),
-    /// It was called while it waited.
-    Nudged,
-    Gone,
-}
-
-/// What came of waiting for a message.
-pub(crate) enum Next {
-    Message(Message),
+/// What came of waiting for a message, or for a part of one.
+pub(crate) enum Next<T> {
+    Taken(T),
     End(Arc<Ending>),
     TimedOut,
 }
@@ -94,31 +53,16 @@ impl Shared {
             Arc::make_mut(&mut config).delivery = Delivery::Whole;
         }
         let connection = Connection::new(&agreement, config, fresh(), now());
-        let span = tracing::info_span!(
-            "websocket",
-            role = ?agreement.role,
-            peer = addresses.peer.map(tracing::field::display),
-        );
-        let mut inner = Inner {
-            connection,
-            stream: Some(stream),
-            blocked: false,
-            dry: false,
-            reader: Reader::None,
-            returns: 0,
-            waiting: 0,
-            pump: Pump::Awake,
-        };
-        // What TLS had decrypted behind the opening waits for no more bytes to come.
-        inner.receive(Ok(None));
+        let opening = Opening::new(agreement, addresses);
+        let span = opening.span();
         Ok(Arc::new(Self {
-            inner: Mutex::new(inner),
+            inner: Mutex::new(Inner::new(connection, stream)),
             changed: Condvar::new(),
             bed: Condvar::new(),
             nudge: Nudge::new()?,
             abandoned: AtomicBool::new(false),
             holding: AtomicBool::new(false),
-            opening: Opening::new(agreement, addresses),
+            opening,
             span,
         }))
     }
@@ -131,9 +75,49 @@ impl Shared {
         self.span.in_scope(work)
     }
 
-    /// The next message; reads in the caller's thread while none waits. Those that came side by side
-    /// with it go to `burst`.
-    pub(crate) fn next(&self, burst: &mut Burst, deadline: Option<Instant>) -> Next {
+    /// The next message. Those that came side by side with it go to `burst`.
+    pub(crate) fn next_message(
+        &self,
+        burst: &mut Burst,
+        deadline: Option<Instant>,
+    ) -> Next<Message> {
+        self.next(deadline, |connection| {
+            if let Some(more) = connection.poll_burst() {
+                *burst = more;
+                if let Some(message) = burst.next() {
+                    self.holding.store(!burst.is_empty(), Ordering::Relaxed);
+                    return Some(message);
+                }
+            }
+            loop {
+                if let Event::Message(message) = connection.poll_event()? {
+                    return Some(message);
+                }
+            }
+        })
+    }
+
+    /// The next part of a message, as soon as it is there. A message that is whole already is one part.
+    pub(crate) fn next_part(&self, deadline: Option<Instant>) -> Next<Part> {
+        self.next(deadline, |connection| {
+            while let Some(event) = connection.poll_event() {
+                match event {
+                    Event::Message(data) => return Some(Part { data, last: true }),
+                    Event::Part(part) => return Some(part),
+                    _ => {}
+                }
+            }
+            connection.take_part()
+        })
+    }
+
+    /// What `take` takes, as soon as there is some; reads in the caller's thread while there is none.
+    #[inline]
+    fn next<T>(
+        &self,
+        deadline: Option<Instant>,
+        mut take: impl FnMut(&mut Connection) -> Option<T>,
+    ) -> Next<T> {
         let mut inner = self.lock();
         if let Pump::Watching(interest, _) = inner.pump
             && !interest.read
@@ -141,36 +125,30 @@ impl Shared {
             // It may have stopped reading because nobody fetched what had come.
             self.call_pump(&mut inner);
         }
+        let mut late = false;
         loop {
-            if let Some(more) = inner.connection.poll_burst() {
-                *burst = more;
-                if let Some(message) = burst.next() {
-                    self.holding.store(!burst.is_empty(), Ordering::Relaxed);
-                    return Next::Message(message);
-                }
-            }
-            match inner.connection.poll_event() {
-                Some(Event::Message(message)) => return Next::Message(message),
-                Some(_) => continue,
-                None => {}
+            if let Some(taken) = take(&mut inner.connection) {
+                return Next::Taken(taken);
             }
             if let Some(ending) = inner.connection.ending() {
                 return Next::End(Arc::clone(ending));
+            }
+            if late {
+                return Next::TimedOut;
             }
             inner.write();
             self.tell(&mut inner);
             if inner.connection.ending().is_some() || inner.connection.has_events() {
                 continue;
             }
-            if deadline.is_some_and(|deadline| deadline <= now()) {
+            late = deadline.is_some_and(|deadline| deadline <= now());
+            if late {
+                // What is there already is in time.
                 inner.read_now();
                 self.tell(&mut inner);
-                if inner.connection.has_events() || inner.connection.ending().is_some() {
-                    continue;
-                }
-                return Next::TimedOut;
+            } else {
+                self.read(&mut inner, deadline);
             }
-            self.read(&mut inner, deadline);
         }
     }
 
@@ -250,19 +228,27 @@ impl Shared {
         if wanting { self.call_pump(inner) } else { self.rearm(inner) }
     }
 
-    /// Whether what is accepted now may wait for more: while received messages are being worked off,
-    /// their answers leave together.
+    /// Whether what is accepted now may wait for more: while received messages are being worked off, or
+    /// a batch is open.
     fn may_wait(&self, inner: &Inner) -> bool {
         let working_off = inner.connection.has_events() || self.holding.load(Ordering::Relaxed);
-        working_off && inner.connection.has_room()
+        (working_off || inner.batches > 0) && inner.connection.has_room()
+    }
+
+    /// Whether there is room to send; writes what was held back, if that is what takes it up.
+    pub(crate) fn makes_room(&self, inner: &mut Inner) -> bool {
+        if !inner.connection.has_room() {
+            self.after_request(inner);
+        }
+        inner.connection.has_room()
     }
 
     /// After a message was accepted: writes it now, or with the answers that will follow.
     pub(crate) fn after_send(&self, inner: &mut Inner) {
         if !self.may_wait(inner) {
             self.after_request(inner);
-        } else if inner.pump != Pump::Dozing {
-            // Somebody has to remember it.
+        } else if inner.batches == 0 && inner.pump != Pump::Dozing {
+            // Somebody has to remember it; of a batch, its guard does.
             self.call_pump(inner);
         }
     }
@@ -292,6 +278,17 @@ impl Shared {
         }
     }
 
+    /// Waits for the end. Whoever does is no handle: it does not keep the connection open.
+    pub(crate) fn ended(&self) -> Arc<Ending> {
+        let over = self.ended_by(None);
+        over.unwrap_or_else(|| unreachable!("without a limit, it waits for the end"))
+    }
+
+    /// The end, if it comes before the deadline.
+    pub(crate) fn ended_by(&self, deadline: Option<Instant>) -> Option<Arc<Ending>> {
+        self.wait(deadline, |inner| inner.connection.ending().map(Arc::clone))
+    }
+
     /// One turn of the pump, and its rest after it. The ending, when it is over.
     pub(crate) fn turn(&self) -> Option<Arc<Ending>> {
         let mut inner = self.lock();
@@ -300,7 +297,10 @@ impl Shared {
         if self.abandoned.swap(false, Ordering::AcqRel) {
             inner.connection.leave(Leave::Dropped, now());
         }
-        inner.write();
+        // A batch is not ours to write, unless something came that is to be answered.
+        if inner.batches == 0 || !inner.connection.is_open() {
+            inner.write();
+        }
         while inner.reader == Reader::None && inner.read_now() {
             inner.write();
         }
@@ -417,6 +417,9 @@ impl Shared {
 
     /// Tells those who wait, and lets go of a stream that is over.
     fn tell(&self, inner: &mut Inner) {
+        if inner.recorded {
+            trace_frames(self.span.id().as_ref(), &mut inner.connection);
+        }
         if let Some(ending) = inner.connection.ending().map(Arc::clone)
             && let Some(mut stream) = inner.stream.take()
         {
@@ -433,26 +436,12 @@ impl Shared {
                 stream.socket.recall_reader();
             }
             drop(stream);
-            self.log(&ending);
+            log_ending(self.span.id(), &ending);
             self.call_pump(inner);
             self.changed.notify_all();
         } else if inner.waiting > 0 {
             self.changed.notify_all();
         }
-    }
-
-    fn log(&self, ending: &Ending) {
-        tracing::info!(
-            parent: &self.span,
-            clean = ending.is_clean(),
-            code = ending.code(),
-            cause = %ending.cause,
-            confirmed = ending.ledger.confirmed.messages,
-            handed_over = ending.ledger.handed_over.messages,
-            unsent = ending.ledger.unsent.messages,
-            received = ending.ledger.delivered.messages,
-            "{ending}"
-        );
     }
 
     /// After the pump could not be started: there is nobody to keep the connection.
@@ -467,140 +456,6 @@ impl Shared {
 /// What of an ending is an error.
 pub(crate) fn judged(ending: Arc<Ending>) -> Result<(), Ended> {
     if ending.is_clean() { Ok(()) } else { Err(Ended(ending)) }
-}
-
-impl Inner {
-    /// Reads what is there, once; whether anything came of it. Not while a caller reads.
-    fn read_now(&mut self) -> bool {
-        let Some(stream) = &mut self.stream else { return false };
-        if self.dry || self.connection.ending().is_some() || !self.connection.wants_read() {
-            return false;
-        }
-        if stream.is_plain()
-            && let Some(mut target) = self.connection.read_target()
-        {
-            let limit = target.limit();
-            let read = stream.socket.try_read_into(target.get_mut(), limit);
-            match read {
-                Ok(0) => self.receive(Ok(Some(&mut []))),
-                Ok(count) => self.connection.received(count, now()),
-                Err(error) if is_nothing(&error) => return false,
-                Err(error) => self.receive(Err(error)),
-            }
-            return true;
-        }
-        let limit = self.connection.read_limit();
-        let socket = Arc::clone(&stream.socket);
-        with_scratch(|scratch| {
-            let limit = limit.min(scratch.len());
-            match socket.try_read(scratch.get_mut(..limit).unwrap_or_default()) {
-                Ok(count) => self.receive(Ok(scratch.get_mut(..count))),
-                Err(error) if is_nothing(&error) => return false,
-                Err(error) => self.receive(Err(error)),
-            }
-            true
-        })
-    }
-
-    /// Hands the core what was read: bytes, the end (no bytes), nothing yet, or an error.
-    fn receive(&mut self, read: io::Result<Option<&mut [u8]>>) {
-        let Self { connection, stream: Some(stream), dry, .. } = self else { return };
-        let failed = match read {
-            Ok(Some(bytes)) if stream.is_plain() && !bytes.is_empty() => {
-                return connection.receive(bytes, now());
-            }
-            Ok(Some([])) if stream.is_plain() => Ok(Goes::NoMore),
-            Ok(None) if stream.is_plain() => return,
-            Err(error) if is_nothing(&error) => return,
-            Err(error) => Err(error),
-            Ok(records) => {
-                let records = records.as_deref();
-                if records.is_some_and(<[u8]>::is_empty) {
-                    stream.end();
-                }
-                with_plain(|plain| {
-                    let receive = |plain: &mut [u8]| connection.receive(plain, now());
-                    stream.decrypt(records.unwrap_or_default(), plain, receive)
-                })
-            }
-        };
-        match failed {
-            Ok(Goes::On) => {}
-            Ok(Goes::NoMore) => {
-                *dry = true;
-                connection.receive_eof(now());
-            }
-            Err(error) => {
-                *dry = true;
-                connection.transport_error(TransportError::new(Operation::Read, &error), now());
-            }
-        }
-    }
-
-    /// Writes all that the core lends and the socket takes.
-    pub(crate) fn write(&mut self) {
-        if self.blocked {
-            return;
-        }
-        let Self { connection, stream: Some(stream), blocked, .. } = self else { return };
-        if connection.is_silent() && !stream.holds_records() {
-            return;
-        }
-        let failed = |connection: &mut Connection, operation, error: &io::Error| {
-            connection.transport_error(TransportError::new(operation, error), now());
-        };
-        loop {
-            if stream.holds_records() {
-                if let Err(error) = stream.write_records() {
-                    return failed(connection, Operation::Write, &error);
-                }
-                if stream.holds_records() {
-                    *blocked = true;
-                    return connection.wrote(0, now());
-                }
-            }
-            match connection.poll_transmit() {
-                Transmit::Bytes(lent) => match stream.write(lent.as_slices()) {
-                    Ok(count) => connection.wrote(count, now()),
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        *blocked = true;
-                        return connection.wrote(0, now());
-                    }
-                    Err(error) => failed(connection, Operation::Write, &error),
-                },
-                Transmit::Finish => match stream.finish() {
-                    Ok(()) => connection.finished(),
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        *blocked = true;
-                        return;
-                    }
-                    Err(error) => failed(connection, Operation::Shutdown, &error),
-                },
-                Transmit::Idle => return,
-            }
-        }
-    }
-}
-
-fn is_nothing(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
-}
-
-fn with_scratch<T>(work: impl FnOnce(&mut [u8]) -> T) -> T {
-    SCRATCH.with_borrow_mut(|scratch| work(scratch))
-}
-
-fn with_plain<T>(work: impl FnOnce(&mut [u8]) -> T) -> T {
-    PLAIN.with_borrow_mut(|plain| work(plain))
-}
-
-thread_local! {
-    /// Where bytes are read to: one block for each thread. Memory that is never needed is never
-    /// touched.
-    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; 128 << 10].into());
-    /// Where records of TLS are decrypted to.
-    static PLAIN: RefCell<Box<[u8]>> = RefCell::new(vec![0; 16 << 10].into());
 }
 
 /// How long a reader may be elsewhere before the pump reads in its place.

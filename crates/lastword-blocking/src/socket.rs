@@ -4,10 +4,11 @@
 //! with each call.
 
 use std::io::{self, IoSlice, PipeReader, PipeWriter, Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use lastword_kit::Addresses;
 use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, send, sendmsg};
@@ -78,6 +79,23 @@ impl Socket {
         self.0.shutdown(Shutdown::Write)
     }
 
+    /// Our address, if it has one.
+    pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
+        self.0.local_addr().ok()?.as_socket()
+    }
+
+    /// Our address and the peer's, as far as the operating system tells them.
+    pub(crate) fn addresses(&self) -> Addresses {
+        let peer = self.0.peer_addr().ok().and_then(|peer| peer.as_socket());
+        Addresses { local: self.local_addr(), peer }
+    }
+
+    /// Ends both halves, whoever is reading or writing.
+    pub(crate) fn hang_up(&self) {
+        // One that is not connected any more needs no hanging up.
+        let _ = self.0.shutdown(Shutdown::Both);
+    }
+
     /// Sends whoever reads from it back to us, with the end of the stream.
     pub(crate) fn recall_reader(&self) {
         // A socket that is not connected any more has no reader that waits.
@@ -130,11 +148,14 @@ impl Nudge {
         wait_for(socket, Some(&self.near), deadline)
     }
 
-    /// Waits until `other` has something to read (`true`), or for a nudge.
-    pub(crate) fn wait_or_readable(&self, other: &impl AsFd) -> io::Result<bool> {
+    /// Waits until `other` has something to read, for a nudge, or for the deadline.
+    pub(crate) fn wait_or_readable(
+        &self,
+        other: &impl AsFd,
+        deadline: Option<Instant>,
+    ) -> io::Result<()> {
         let mut fds = [PollFd::new(other, PollFlags::IN), PollFd::new(&self.near, PollFlags::IN)];
-        wait_on(&mut fds, None)?;
-        Ok(!fds[0].revents().is_empty())
+        wait_on(&mut fds, deadline)
     }
 }
 

@@ -7,6 +7,7 @@ use std::io::{self, IoSlice, Read, Write};
 use std::sync::Arc;
 use std::time::Instant;
 
+use lastword_kit::TlsDetails;
 use lastword_kit::rustls::Connection as Session;
 
 use crate::socket::{Interest, Socket};
@@ -31,6 +32,14 @@ impl Stream {
 
     pub(crate) const fn is_plain(&self) -> bool {
         self.tls.is_none()
+    }
+
+    /// What TLS came to, if it is spoken.
+    pub(crate) fn tls(&self) -> Option<TlsDetails> {
+        Some(match &**self.tls.as_ref()? {
+            Session::Client(session) => TlsDetails::of(session, None),
+            Session::Server(session) => TlsDetails::of(session, session.server_name()),
+        })
     }
 
     /// Establishes TLS.

@@ -7,7 +7,9 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use lastword_blocking::{Cause, CloseCode, Config, Message, SendError, TimeOut, WaitError, accept};
+use lastword_blocking::{
+    Cause, CloseCode, Config, Message, PingError, ReceiveError, SendError, TimeOut, accept,
+};
 use support::{Over, masked, pair, raw_pair};
 
 /// More than any wait in here may take.
@@ -46,7 +48,7 @@ fn a_stuck_sender_holds_up_nobody(over: Over) {
     // than its receive buffer holds.
     while progress.recv_timeout(Duration::from_millis(500)).is_ok() {}
     let full = sender.send_timeout("no room", Duration::from_millis(20));
-    assert!(matches!(full, Err(SendError::Full(_))), "{full:?}");
+    assert!(matches!(full, Err(SendError::TimedOut { .. })), "{full:?}");
     assert!(matches!(sender.try_send("no room"), Err(SendError::Full(_))));
 
     // Another thread receives what the peer sends.
@@ -56,10 +58,10 @@ fn a_stuck_sender_holds_up_nobody(over: Over) {
     // Nothing comes: it is back in time.
     let began = Instant::now();
     let nothing = receiver.recv_timeout(Duration::from_millis(50));
-    assert!(matches!(nothing, Err(WaitError::TimedOut)), "{nothing:?}");
+    assert!(matches!(nothing, Err(ReceiveError::TimedOut { .. })), "{nothing:?}");
     // A ping is not answered behind what nobody reads: it is back in time, too.
     let ping = sender.ping(Duration::from_millis(50));
-    assert!(matches!(ping, Err(WaitError::TimedOut)), "{ping:?}");
+    assert!(matches!(ping, Err(PingError::TimedOut { .. })), "{ping:?}");
 
     let receiving = thread::spawn(move || receiver.recv());
     sender.close(CloseCode::NORMAL, "enough");

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use lastword_blocking::{CloseCode, Ended, Ending, Message, SendError, WaitError, WebSocket};
+use lastword_blocking::{CloseCode, Ended, Ending, Message, PingError, SendError, WebSocket};
 use support::{masked, raw_pair};
 
 fn races() -> u64 {
@@ -67,7 +67,7 @@ fn everybody_returns(ws: WebSocket, race: u64) {
             loop {
                 match pinging.ping(Duration::from_secs(30)) {
                     Ok(_) => {}
-                    Err(WaitError::Ended(Ended(ending))) => return Some(ending),
+                    Err(PingError::Ended(Ended(ending))) => return Some(ending),
                     Err(other) => panic!("{other}"),
                 }
             }

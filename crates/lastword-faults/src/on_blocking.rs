@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lastword_blocking::{
-    Client, CloseCode, Ending, Message, SendError, Server, WaitError, WebSocket,
+    Client, CloseCode, Ending, Message, ReceiveError, SendError, Server, WebSocket,
 };
 
 use crate::driver::{Driver, NoConnection, Peer, Received, Setup};
@@ -53,7 +53,7 @@ impl Peer for WebSocket {
         match self.recv_timeout(within) {
             Ok(Some(message)) => Received::Message(message),
             Ok(None) => Received::End(self.ended()),
-            Err(WaitError::Ended(ended)) => Received::End(ended.0),
+            Err(ReceiveError::Ended(ended)) => Received::End(ended.0),
             Err(_) => Received::Nothing,
         }
     }

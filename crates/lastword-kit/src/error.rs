@@ -12,7 +12,7 @@ use http::StatusCode;
 use lastword_dial::{InvalidProxy, InvalidUri, Proxy, ProxyError, RedirectRefused, SocksRefusal};
 use lastword_proto::handshake::server::{Busy, RefusalReason};
 use lastword_proto::handshake::{client, server};
-use lastword_proto::{ControlRefused, Ending, Message};
+use lastword_proto::{ControlRefused, Ending, Message, SendRefused};
 
 /// The connection is over, and did not end cleanly. Holds the [`Ending`] that tells how.
 #[derive(Clone)]
@@ -42,6 +42,15 @@ pub enum SendError {
     /// `send_timeout` only: there was no room within the time that it was given.
     #[error("not sent: no room in the send buffer (send_buffer) within {limit:?}")]
     TimedOut {
+        /// How long was waited.
+        limit: Duration,
+        /// The message.
+        message: Message,
+    },
+    /// `send_confirmed_timeout` only: it was accepted, but no answer proved within the time given that it
+    /// was read. It may be all the same, now or later: the ledger tells.
+    #[error("not confirmed within {limit:?}")]
+    Unconfirmed {
         /// How long was waited.
         limit: Duration,
         /// The message.
@@ -84,7 +93,21 @@ impl SendError {
             | Self::Closing(message)
             | Self::TimedOut { message, .. }
             | Self::PartsTooBig { part: message, .. }
+            | Self::Unconfirmed { message, .. }
             | Self::Ended(_, message) => message,
+        }
+    }
+}
+
+/// Why the core refused a message, given how the connection ended, if it has.
+pub fn not_sent(refused: SendRefused, ending: Option<&Arc<Ending>>) -> SendError {
+    match (refused, ending) {
+        (SendRefused::Streaming(message), None) => SendError::Streaming(message),
+        (SendRefused::KindChanged(message), None) => SendError::KindChanged(message),
+        (SendRefused::TooBig { part, limit }, None) => SendError::PartsTooBig { limit, part },
+        (refused, None) => SendError::Closing(refused.into_message()),
+        (refused, Some(ending)) => {
+            SendError::Ended(Ended(Arc::clone(ending)), refused.into_message())
         }
     }
 }
@@ -116,6 +139,21 @@ pub enum ReceiveError {
     Ended(#[from] Ended),
 }
 
+/// Why `flush` came back before all was handed to the operating system; of calls that have a limit.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FlushError {
+    /// It took longer than the time that it was given. The connection goes on.
+    #[error("not flushed within {limit:?}")]
+    TimedOut {
+        /// How long was waited.
+        limit: Duration,
+    },
+    /// The connection ended before.
+    #[error("not flushed: {0}")]
+    Ended(Ended),
+}
+
 /// Why a ping was not sent, or not answered.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -123,6 +161,13 @@ pub enum PingError {
     /// It was not accepted.
     #[error(transparent)]
     Refused(#[from] ControlRefused),
+    /// No answer came within the time that it was given; of calls that have a limit. The connection goes
+    /// on.
+    #[error("not answered within {limit:?}")]
+    TimedOut {
+        /// How long was waited.
+        limit: Duration,
+    },
     /// The connection ended before the answer.
     #[error("not answered: {0}")]
     Ended(Ended),

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use lastword_proto::{CloseCode, CloseFrame, Connection, Leave};
 
-use crate::error::{Ended, PingError, ReceiveError, SendError, StreamError};
+use crate::error::{Ended, FlushError, PingError, ReceiveError, SendError, StreamError};
 
 /// What a handler may fail with: anything that is an error.
 pub type HandlerError = Box<dyn std::error::Error + Send + Sync>;
@@ -77,4 +77,5 @@ fn is_of_connection(error: &(dyn std::error::Error + 'static)) -> bool {
         || error.is::<StreamError>()
         || matches!(error.downcast_ref(), Some(ReceiveError::Ended(_)))
         || matches!(error.downcast_ref(), Some(PingError::Ended(_)))
+        || matches!(error.downcast_ref(), Some(FlushError::Ended(_)))
 }

@@ -7,9 +7,12 @@ mod answer;
 mod certificates;
 mod counts;
 mod credentials;
+mod desk;
 mod error;
 mod handled;
 mod limits;
+mod listening;
+mod log;
 mod opening;
 mod received;
 mod report;
@@ -23,12 +26,15 @@ pub use answer::{Answer, Incoming, Wants};
 pub use certificates::ServerTls;
 pub use counts::{Census, Counts, EndedBy, Failed, Refused, TurnedAway, Visit};
 pub use credentials::{Credentials, challenge};
+pub use desk::{Observer, Outlook, Reporter, TakeDeparture};
 pub use error::{
-    AcceptError, AcceptErrorKind, Attempt, ConnectError, Ended, Phase, PingError, ReceiveError,
-    SendError, StreamError,
+    AcceptError, AcceptErrorKind, Attempt, ConnectError, Ended, FlushError, Phase, PingError,
+    ReceiveError, SendError, StreamError, not_sent,
 };
 pub use handled::{Conclusion, Handled, HandlerError, Handles};
 pub use limits::{Limits, OpeningTicket, Ticket, Turnstile};
+pub use listening::{ACCEPT_AGAIN, BACKLOG, REFUSED_REST, is_of_the_guest};
+pub use log::{log_ending, record_frames, trace_frames};
 pub use opening::{Addresses, ConnectionId, Opening};
 pub use received::{Decision, Received, panicked, shutting_down};
 pub use report::{Departure, Outcome, Report};

@@ -74,6 +74,16 @@ impl Opening {
         }
     }
 
+    /// What is logged about the connection stands in this span.
+    pub fn span(&self) -> tracing::Span {
+        tracing::info_span!(
+            "websocket",
+            id = %self.id,
+            role = ?self.role,
+            peer = self.peer_addr.map(tracing::field::display),
+        )
+    }
+
     /// The request. It is kept as it crossed the wire and parsed at each call: keep the result
     /// where it is needed often.
     pub fn request(&self) -> Request<()> {

@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
-use lastword_kit::{Addresses, Ended, Opening, TlsDetails};
+use lastword_kit::{
+    Addresses, Ended, Opening, TlsDetails, log_ending, record_frames, trace_frames,
+};
 use lastword_proto::{
     Agreement, Burst, Config, Connection, Delivery, Ending, Event, Message, Operation, OurSide,
     Part, Transmit, TransportError,
@@ -176,20 +178,12 @@ impl Shared {
             Arc::make_mut(&mut config).delivery = Delivery::Whole;
         }
         let mut connection = Connection::new(&agreement, config, lastword_kit::fresh(), now());
-        let recorded = tracing::enabled!(target: FRAMES, tracing::Level::TRACE);
-        if recorded {
-            connection.record(RECORDED);
-        }
+        let recorded = record_frames(&mut connection);
         let wakes = Arc::new(Wakes::default());
         let waker = Waker::from(Arc::clone(&wakes));
         let buffers = transport.buffers();
         let opening = Opening::new(agreement, addresses);
-        let span = tracing::info_span!(
-            "websocket",
-            id = %opening.id,
-            role = ?opening.role,
-            peer = addresses.peer.map(tracing::field::display),
-        );
+        let span = opening.span();
         Arc::new(Self {
             inner: Mutex::new(Inner {
                 connection,
@@ -451,8 +445,9 @@ impl Shared {
 
     #[inline(never)]
     fn tell_news(&self, inner: &mut Inner) {
-        while let Some(entry) = inner.connection.take_record() {
-            tracing::trace!(target: FRAMES, parent: self.span.as_deref().and_then(tracing::Span::id), "{entry}");
+        if inner.recorded {
+            let span = self.span.as_deref().and_then(tracing::Span::id);
+            trace_frames(span.as_ref(), &mut inner.connection);
         }
         if inner.outbox.is_some() {
             inner.refill();
@@ -469,7 +464,8 @@ impl Shared {
                     }
                 }
                 drop(transport);
-                self.log(&ending);
+                let span = self.span.as_deref().and_then(tracing::Span::id);
+                log_ending(span, &ending);
                 self.changed.notify_waiters();
                 self.wakes.wake_receiver();
                 self.wakes.wake_pump();
@@ -486,27 +482,7 @@ impl Shared {
             self.changed.notify_waiters();
         }
     }
-
-    fn log(&self, ending: &Ending) {
-        tracing::info!(
-            parent: self.span.as_deref().and_then(tracing::Span::id),
-            clean = ending.is_clean(),
-            code = ending.code(),
-            cause = %ending.cause,
-            confirmed = ending.ledger.confirmed.messages,
-            handed_over = ending.ledger.handed_over.messages,
-            unsent = ending.ledger.unsent.messages,
-            received = ending.ledger.delivered.messages,
-            "{ending}"
-        );
-    }
 }
-
-/// Under which name frames are logged, at the level of traces.
-const FRAMES: &str = "lastword::frame";
-
-/// How many frames of one turn are logged; of more, the last.
-const RECORDED: usize = 1024;
 
 /// What a turn of the pump came to.
 pub(crate) enum Turn {

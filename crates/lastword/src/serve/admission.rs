@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use lastword_kit::{
-    AcceptError, Addresses, Answer, Decision, Phase, Received, ServerTls, Shutdown,
+    AcceptError, Addresses, Answer, Decision, Phase, REFUSED_REST, Received, ServerTls, Shutdown,
 };
 use lastword_proto::handshake::server::{Opening, Options, Refusal, Step};
 use lastword_proto::{Agreement, Config};
@@ -193,6 +193,3 @@ async fn leave_readable(transport: &mut Box<dyn Transport>) -> io::Result<()> {
 /// How much is read at once: more than browsers send. It stands on the stack, and only while it is
 /// read.
 const READ: usize = 4096;
-
-/// How much of what follows a refused request is read.
-const REFUSED_REST: usize = 64 << 10;

@@ -6,13 +6,14 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lastword_kit::{AcceptError, Addresses, HandlerError, Report, Ticket, Turnstile, Visit};
+use lastword_kit::{
+    ACCEPT_AGAIN, AcceptError, Addresses, HandlerError, Report, Reporter, Ticket, Turnstile, Visit,
+};
 use tokio::time::Instant;
 
 use super::admission::{Admission, Doors};
 use super::guests::{Guests, Place};
 use super::listener::Listeners;
-use super::monitor::Reporter;
 use super::served::Served;
 use super::stream::Stream;
 use crate::shared::{Keeper, Shared, now};
@@ -133,6 +134,3 @@ where
 /// soonest: tokio wakes itself up, with a system call, for each timer that is sooner than all others,
 /// as those of a new connection and of one that closes would often be.
 const PACE: Duration = Duration::from_secs(5);
-
-/// How long to wait before accepting again, when the operating system has nothing left to give.
-const ACCEPT_AGAIN: Duration = Duration::from_millis(50);

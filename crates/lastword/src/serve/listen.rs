@@ -10,6 +10,7 @@ use std::path::PathBuf;
 #[cfg(unix)]
 use std::sync::Arc;
 
+use lastword_kit::BACKLOG;
 use tokio::net::TcpSocket;
 
 #[cfg(unix)]
@@ -293,7 +294,3 @@ fn new_socket(address: SocketAddr) -> io::Result<TcpSocket> {
     socket.set_nodelay(true)?;
     Ok(socket)
 }
-
-/// How many connections may wait to be accepted. With the 128 of the standard library a burst that comes
-/// while all threads are busy is dropped without a word, and tries again after a second.
-const BACKLOG: u32 = 4096;

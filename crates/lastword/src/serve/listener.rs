@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::OnceLock;
 use std::task::{Context, Poll};
 
-use lastword_kit::Addresses;
+use lastword_kit::{Addresses, is_of_the_guest};
 use tokio::net::TcpListener;
 #[cfg(unix)]
 use tokio::net::UnixListener;
@@ -128,11 +128,4 @@ impl Listener {
         };
         (addresses, ready.map(|()| stream))
     }
-}
-
-/// Whether accepting failed because of the one connection that was to be accepted: on some systems
-/// one that was reset while it waited is told like this.
-fn is_of_the_guest(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }

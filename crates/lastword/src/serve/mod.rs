@@ -33,7 +33,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use lastword_kit::{
-    AcceptError, Addresses, Answer, Credentials, HandlerError, Incoming, Limits, Outcome,
+    AcceptError, Addresses, Answer, Credentials, HandlerError, Incoming, Limits, Outcome, Reporter,
     ServerTls, Shutdown,
 };
 use lastword_proto::Config;
@@ -47,7 +47,6 @@ pub use self::bound::Bound;
 use self::gate::{Basic, Gate};
 use self::listen::{How, listen};
 pub use self::listen::{Listen, ListeningSocket};
-use self::monitor::Reporter;
 pub use self::monitor::{Departures, Monitor};
 pub use self::routes::Routes;
 pub use self::upgrades::{Carrier, Pending, Upgrades};
@@ -278,7 +277,7 @@ impl Server {
     /// something is better served by [`Monitor::departures`].
     #[must_use]
     pub fn observe(mut self, observer: impl Fn(Outcome) + Send + Sync + 'static) -> Self {
-        self.reporter.observer = Some(Arc::new(observer));
+        self.reporter.observe(Arc::new(observer));
         self
     }
 
@@ -286,7 +285,7 @@ impl Server {
     /// wherever; see [`Monitor`]. Clones of a server, and its [`upgrades`](Self::upgrades), count
     /// together.
     pub fn monitor(&self) -> Monitor {
-        self.reporter.monitor()
+        Monitor(self.reporter.outlook())
     }
 
     /// Serves on so many threads of its own, each with a listener and a single-threaded runtime,

@@ -1,16 +1,14 @@
-//! Who looks on at a server: numbers for whoever asks, a hook that is told what became of each stream, and
-//! a row of endings for each who listens. Whatever a server does with a stream, it tells here, once.
+//! Who looks on at a server: numbers for whoever asks, and a row of endings for each who listens. What a
+//! server tells, and where, `lastword-kit` knows.
 
 use std::num::NonZeroUsize;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
-use lastword_kit::{AcceptError, Addresses, Census, Counts, Departure, Opening, Outcome, Visit};
-use lastword_proto::Ending;
-use parking_lot::Mutex;
+use lastword_kit::{Counts, Departure, Outlook};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
@@ -44,15 +42,12 @@ use tokio::sync::mpsc::error::TrySendError;
 ///
 /// [`Server::monitor`]: super::Server::monitor
 #[derive(Clone, Debug)]
-pub struct Monitor {
-    census: Census,
-    desk: Weak<Desk>,
-}
+pub struct Monitor(pub(super) Outlook);
 
 impl Monitor {
     /// What became of all streams so far, and how many are opening and open.
     pub fn counts(&self) -> Counts {
-        self.census.counts()
+        self.0.counts()
     }
 
     /// The endings of all connections, from now on. At most `waiting` of them wait to be fetched, at 40
@@ -61,9 +56,15 @@ impl Monitor {
         let limit = waiting.get().min(tokio::sync::Semaphore::MAX_PERMITS);
         let (sender, receiver) = mpsc::channel(limit);
         let missed = Arc::new(AtomicU64::new(0));
-        if let Some(desk) = self.desk.upgrade() {
-            desk.listeners.lock().push(Listener { sender, missed: Arc::clone(&missed) });
-        }
+        let counting = Arc::clone(&missed);
+        self.0.listen(Box::new(move |departure| match sender.try_send(departure.clone()) {
+            Ok(()) => true,
+            Err(TrySendError::Full(_)) => {
+                counting.fetch_add(1, Ordering::Relaxed);
+                true
+            }
+            Err(TrySendError::Closed(_)) => false,
+        }));
         Departures { receiver, missed }
     }
 }
@@ -96,72 +97,5 @@ impl Stream for Departures {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Departure>> {
         self.receiver.poll_recv(cx)
-    }
-}
-
-/// Told what became of each stream.
-pub(super) type Observer = Arc<dyn Fn(Outcome) + Send + Sync>;
-
-/// Where a server tells what it does; gone when the last of a server is.
-#[derive(Debug, Default)]
-struct Desk {
-    listeners: Mutex<Vec<Listener>>,
-}
-
-#[derive(Debug)]
-struct Listener {
-    sender: mpsc::Sender<Departure>,
-    missed: Arc<AtomicU64>,
-}
-
-/// The server's side of it.
-#[derive(Clone, Default)]
-pub(super) struct Reporter {
-    census: Census,
-    desk: Arc<Desk>,
-    pub(super) observer: Option<Observer>,
-}
-
-impl Reporter {
-    pub(super) fn monitor(&self) -> Monitor {
-        Monitor { census: self.census.clone(), desk: Arc::downgrade(&self.desk) }
-    }
-
-    /// A stream has come.
-    pub(super) fn enter(&self) -> Visit {
-        self.census.enter()
-    }
-
-    /// It became no connection.
-    pub(super) fn failed(&self, visit: Visit, addresses: Addresses, error: AcceptError) {
-        tracing::debug!(peer = ?addresses.peer, %error, "no connection");
-        visit.failed(&error);
-        if let Some(observer) = &self.observer {
-            observer(Outcome::failed(addresses.peer, error));
-        }
-    }
-
-    /// Its connection ended.
-    pub(super) fn ended(&self, visit: Visit, opening: &Opening, ending: Arc<Ending>) {
-        visit.ended(&ending);
-        let departure = Departure::new(opening, ending);
-        self.desk.listeners.lock().retain(|listener| listener.tell(&departure));
-        if let Some(observer) = &self.observer {
-            observer(departure.into());
-        }
-    }
-}
-
-impl Listener {
-    /// Whether there is still somebody who listens.
-    fn tell(&self, departure: &Departure) -> bool {
-        match self.sender.try_send(departure.clone()) {
-            Ok(()) => true,
-            Err(TrySendError::Full(_)) => {
-                self.missed.fetch_add(1, Ordering::Relaxed);
-                true
-            }
-            Err(TrySendError::Closed(_)) => false,
-        }
     }
 }

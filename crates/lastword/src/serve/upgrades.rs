@@ -14,8 +14,8 @@ use std::{fmt, io};
 use bytes::Bytes;
 use http::{Request, Response};
 use lastword_kit::{
-    AcceptError, Addresses, HandlerError, Limits, OpeningTicket, Phase, Report, Shutdown, Ticket,
-    Turnstile, Visit,
+    AcceptError, Addresses, HandlerError, Limits, OpeningTicket, Phase, Report, Reporter, Shutdown,
+    Ticket, Turnstile, Visit,
 };
 use lastword_proto::handshake::server::{Offer, Options, Refusal};
 use lastword_proto::{Agreement, Config, Ending};
@@ -24,7 +24,6 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::guests::{Guests, Place};
-use super::monitor::Reporter;
 use super::served::Served;
 use crate::pump::Pump;
 use crate::shared::{Keeper, Shared, now};

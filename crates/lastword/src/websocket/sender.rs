@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use lastword_kit::{Ended, Opening, PingError, SendError, TlsDetails};
+use lastword_kit::{Ended, Opening, PingError, SendError, TlsDetails, not_sent};
 use lastword_proto::{
     CloseCode, CloseFrame, Compression, ControlRefused, Ending, Ledger, Message, Part, PingId,
-    SendRefused,
 };
 
 use super::Alive;
@@ -367,7 +366,7 @@ impl Sender {
             }
             let writing = self.shared().writing(inner);
             self.shared().after_request(inner, writing);
-            Some(sent.map_err(|refused| refusal(inner, refused)))
+            Some(sent.map_err(|refused| not_sent(refused, inner.connection.ending())))
         };
         match place {
             Place::First => self.when_its_turn(offer).await,
@@ -402,7 +401,7 @@ impl Sender {
                 self.shared().after_request(inner, writing);
                 Ok(())
             }
-            Err(refused) => Err(refusal(inner, refused)),
+            Err(refused) => Err(not_sent(refused, inner.connection.ending())),
         }
     }
 
@@ -474,18 +473,6 @@ impl Sending<'_> {
 pub(crate) enum Place {
     First,
     Later,
-}
-
-fn refusal(inner: &Inner, refused: SendRefused) -> SendError {
-    match (refused, inner.connection.ending()) {
-        (SendRefused::Streaming(message), None) => SendError::Streaming(message),
-        (SendRefused::KindChanged(message), None) => SendError::KindChanged(message),
-        (SendRefused::TooBig { part, limit }, None) => SendError::PartsTooBig { limit, part },
-        (refused, None) => SendError::Closing(refused.into_message()),
-        (refused, Some(ending)) => {
-            SendError::Ended(Ended(Arc::clone(ending)), refused.into_message())
-        }
-    }
 }
 
 impl Clone for Wait {

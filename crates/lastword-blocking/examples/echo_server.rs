@@ -1,0 +1,45 @@
+//! An echo server without `async`, with routes: `cargo run -p lastword-blocking --example echo_server`.
+//! Try it with `cargo run -- connect ws://127.0.0.1:8765/echo`, or `/upper/Ada`, or a browser for
+//! `http://127.0.0.1:8765/health`; Enter says goodbye to everybody.
+
+use lastword_blocking::{Answer, HandlerError, Params, Routes, Server, Wants, WebSocket};
+
+fn main() -> Result<(), HandlerError> {
+    let routes = Routes::new()
+        .route("/echo", |ws, _| echo(ws))?
+        .route("/upper/{name}", upper)?
+        .redirect("/", "/echo")?;
+    let server = Server::new()
+        .on_request(|incoming| match (incoming.wants, incoming.path()) {
+            (Wants::Http, "/health") => Answer::text(http::StatusCode::OK, "fine\n"),
+            _ => Answer::accept(),
+        })
+        .observe(|outcome| println!("{outcome}"));
+    let bound = server.bind("127.0.0.1:8765")?;
+    println!("echoing on ws://{}/echo; Enter stops", bound.local_addr()?);
+    let stop = bound.stop_handle();
+    std::thread::spawn(move || {
+        let _ = std::io::stdin().read_line(&mut String::new());
+        stop.stop();
+    });
+    let report = bound.serve_routes(routes)?;
+    println!("{} connections were open at the end", report.endings.len());
+    Ok(())
+}
+
+fn echo(mut ws: WebSocket) -> Result<(), HandlerError> {
+    // `None` is a clean end; anything else is an error that tells what happened.
+    while let Some(message) = ws.recv()? {
+        ws.send(message)?;
+    }
+    Ok(())
+}
+
+fn upper(mut ws: WebSocket, params: Params) -> Result<(), HandlerError> {
+    let name = params.get("name").unwrap_or("nobody");
+    ws.send(format!("hello, {name}"))?;
+    while let Some(message) = ws.recv()? {
+        ws.send(message.as_text().unwrap_or("(binary)").to_uppercase())?;
+    }
+    Ok(())
+}
