@@ -146,7 +146,10 @@ impl Talk<'_> {
                         held = Some(message);
                         received
                     }
-                    _ = line.sender.send(message.clone()) => {
+                    sent = line.sender.send(message.clone()) => {
+                        if sent.is_err() {
+                            continue;
+                        }
                         now = Instant::now();
                         asked += 1;
                         line.asked.store(asked, Ordering::Relaxed);
