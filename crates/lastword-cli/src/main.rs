@@ -1,9 +1,12 @@
 //! `lastword` on the command line.
 
 mod args;
+mod bench;
 mod connect;
 mod exit;
 mod explain;
+mod figures;
+mod ping;
 mod print;
 mod refused;
 mod report;
@@ -26,6 +29,8 @@ fn main() -> ExitCode {
     match args.command {
         Command::Connect(args) => connect::run(*args, talk).into(),
         Command::Serve(args) => serve::run(&args, talk).into(),
+        Command::Ping(args) => ping::run(&args, talk).into(),
+        Command::Bench(args) => bench::run(&args, talk).into(),
         Command::Explain(args) => explain::run(&args).into(),
         Command::Completions(args) => shell::completions(&args).into(),
         Command::Man(args) => shell::man(&args).into(),

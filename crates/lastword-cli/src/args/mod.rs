@@ -1,8 +1,10 @@
 //! What the command line means: arguments become values here, and nowhere else. One file for what a
 //! subcommand can be told; `target` for whoever connects, `values` for what words stand for.
 
+mod bench;
 mod connect;
 mod explain;
+mod ping;
 mod serve;
 mod shell;
 mod target;
@@ -10,8 +12,10 @@ mod values;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+pub(crate) use self::bench::{BenchArgs, Load};
 pub(crate) use self::connect::{ConnectArgs, Content, Framing};
 pub(crate) use self::explain::ExplainArgs;
+pub(crate) use self::ping::PingArgs;
 pub(crate) use self::serve::ServeArgs;
 pub(crate) use self::shell::{CompletionsArgs, ManArgs};
 pub(crate) use self::target::{Target, Wrong};
@@ -72,6 +76,12 @@ pub(crate) enum Command {
     /// Start a server: echo, a process for each connection, files, or everybody to everybody.
     #[command(after_help = serve::EXAMPLES)]
     Serve(Box<ServeArgs>),
+    /// Ping a server, and say how long its answers take.
+    #[command(after_help = [ping::EXAMPLES, ping::EXIT_CODES].concat())]
+    Ping(Box<PingArgs>),
+    /// Put a load on a server, and say what it carried, how fast, and how each connection ended.
+    #[command(after_help = [bench::EXAMPLES, bench::EXIT_CODES].concat())]
+    Bench(Box<BenchArgs>),
     /// Explain how a connection ended: what it usually means, and what to do.
     #[command(after_help = explain::EXAMPLES)]
     Explain(ExplainArgs),

@@ -1,0 +1,124 @@
+//! `lastword bench`: a load, and what came of it.
+//!
+//! Arguments become a [`plan`]; the [`campaign`] opens connections (each a [`line`]) and closes them;
+//! what they carry goes into the [`books`], and comes out as a [`result`], which the other rooms print and
+//! draw. Memory grows with connections and what is in flight, never with time.
+
+mod books;
+mod campaign;
+mod curve;
+mod line;
+mod machine;
+mod pacer;
+mod payloads;
+mod picture;
+mod plan;
+mod progress;
+mod result;
+mod schedule;
+mod svg;
+mod table;
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use self::picture::Ink;
+use self::plan::Plan;
+use self::progress::Progress;
+use self::result::LoadResult;
+use crate::args::{BenchArgs, Talk};
+use crate::exit::Outcome;
+use crate::{print, refused, style};
+
+pub(crate) fn run(args: &BenchArgs, talk: Talk) -> Outcome {
+    let target = match args.target.target() {
+        Ok(target) => target,
+        Err(wrong) => return misused(&wrong.to_string()),
+    };
+    // A load is not run for a file that cannot be written.
+    for path in [&args.csv, &args.svg].into_iter().flatten() {
+        if let Err(why) = write(path, "") {
+            return misused(&why);
+        }
+    }
+    machine::allow_many_sockets();
+    let plan = Plan::of(&args.load);
+    let url = lastword::dial::without_user(&args.target.url);
+    if !args.json && talk != Talk::Quiet && say(&heading(&url, &plan)).is_err() {
+        return Outcome::Closed;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(plan.threads)
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("cannot start: {error}");
+            return Outcome::NoConnection;
+        }
+    };
+    let progress = Progress::new(talk);
+    let result = runtime.block_on(campaign::run(plan, target, &progress));
+    progress.done();
+    match result {
+        Ok(result) => tell(args, &url, &result),
+        Err(error) => {
+            refused::tell(&url, &error);
+            Outcome::NoConnection
+        }
+    }
+}
+
+fn heading(url: &str, plan: &Plan) -> String {
+    format!("{}\n{}\n\n", print::escape(url), table::plan(plan))
+}
+
+fn tell(args: &BenchArgs, url: &str, result: &LoadResult) -> Outcome {
+    let written = if args.json {
+        say(&format!("{}\n", result.json(url)))
+    } else {
+        say(&table::render(result, machine::width(), ink()))
+    };
+    let times = &result.shard.latency;
+    let files = [
+        args.csv.as_deref().map(|path| (path, curve::csv(times))),
+        args.svg.as_deref().map(|path| {
+            let title = format!("Latency of {url}");
+            (path, svg::draw(times, &title, &table::plan(&result.plan)))
+        }),
+    ];
+    for (path, text) in files.into_iter().flatten() {
+        if let Err(why) = write(path, &text) {
+            return misused(&why);
+        }
+    }
+    // A closed pipe is no failure: whoever reads has read enough.
+    if written.is_err() { Outcome::Closed } else { result.outcome() }
+}
+
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    std::fs::write(path, text)
+        .map_err(|source| format!("cannot write {}: {source}", path.display()))
+}
+
+fn say(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush())
+}
+
+fn misused(why: &str) -> Outcome {
+    eprintln!("error: {}", print::escape_lines(why));
+    Outcome::Usage
+}
+
+/// Blocks where colours are wanted, and the terminal's language has them.
+fn ink() -> Ink {
+    let language = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+        .unwrap_or_default()
+        .to_lowercase();
+    let blocks = language.contains("utf-8") || language.contains("utf8");
+    if blocks && !style::is_plain() { Ink::Blocks } else { Ink::Ascii }
+}

@@ -1,0 +1,155 @@
+//! `lastword ping`: whether a server answers, and how long that takes.
+//!
+//! Pings go out at their times, whether or not answers came to those before. Messages that the server
+//! sends meanwhile are received, and thrown away.
+
+mod stage;
+mod tally;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use lastword::{CloseCode, Ending, First, PingError, Sender};
+use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
+
+use self::stage::Stage;
+use self::tally::Tally;
+use crate::args::{PingArgs, Talk, Target};
+use crate::exit::Outcome;
+use crate::{print, refused, report};
+
+pub(crate) fn run(args: &PingArgs, talk: Talk) -> Outcome {
+    let target = match args.target.target() {
+        Ok(target) => target,
+        Err(wrong) => return misused(&wrong.to_string()),
+    };
+    let timeout = match args.timeout() {
+        Ok(timeout) => timeout,
+        Err(why) => return misused(&why),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(ask(args, timeout, target, talk)),
+        Err(error) => {
+            eprintln!("cannot start: {error}");
+            Outcome::NoConnection
+        }
+    }
+}
+
+fn misused(why: &str) -> Outcome {
+    eprintln!("error: {}", print::escape_lines(why));
+    Outcome::Usage
+}
+
+/// What became of a ping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    After(Duration),
+    /// None came in time.
+    Late,
+    /// It was not sent: as many as are kept wait to be written already.
+    Unsent,
+    /// The connection ended before.
+    Gone,
+}
+
+async fn ask(args: &PingArgs, timeout: Duration, target: Target, talk: Talk) -> Outcome {
+    let ws = match target.connect().await {
+        Ok(ws) => ws,
+        Err(error) => {
+            if args.json {
+                report::event(&report::not_opened(None, &print::chain(&error)));
+            }
+            refused::tell(&args.target.url, &error);
+            return Outcome::NoConnection;
+        }
+    };
+    let stage = Stage::new(args, timeout, talk);
+    stage.opened(ws.opening());
+    let (sender, receiver) = ws.split();
+    drop(receiver);
+
+    let mut tally = Tally::default();
+    let mut answers = JoinSet::new();
+    let mut due = tokio::time::interval(args.interval);
+    // After a machine slept, one ping says as much as all that were missed.
+    due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let ended = sender.ended();
+    let interrupted = tokio::signal::ctrl_c();
+    tokio::pin!(ended, interrupted);
+    loop {
+        let asked_enough = args.count.is_some_and(|count| tally.sent() >= count.get());
+        if asked_enough && answers.is_empty() {
+            break;
+        }
+        tokio::select! {
+            biased;
+            _ = &mut interrupted => break,
+            Some(Ok((number, answer))) = answers.join_next() => {
+                tally.count(answer);
+                stage.answer(number, answer);
+            }
+            _ = &mut ended => break,
+            _ = due.tick(), if !asked_enough => {
+                let number = tally.next();
+                let data = args.payload(number);
+                answers.spawn(ping(sender.clone(), number, data, args.interval, timeout));
+            }
+        }
+    }
+    // Who waits when the connection is over hears so at once; what waits at Ctrl-C is not lost.
+    answers.abort_all();
+    stage.summary(&tally);
+    let ending = leave(&sender).await;
+    stage.ended(&ending);
+    outcome(args, &tally, &ending)
+}
+
+async fn ping(
+    sender: Sender,
+    number: u64,
+    data: String,
+    interval: Duration,
+    limit: Duration,
+) -> (u64, Answer) {
+    let asked = Instant::now();
+    let answer = match tokio::time::timeout(limit, sender.ping_with(data)).await {
+        Ok(Ok(round_trip)) => {
+            // An answer to a later ping answers this one, too, but its round trip is another.
+            let waited = asked.elapsed();
+            let is_own = waited.saturating_sub(round_trip) < interval / 2;
+            Answer::After(if is_own { round_trip } else { waited })
+        }
+        Ok(Err(PingError::Ended(_))) => Answer::Gone,
+        Ok(Err(_)) => Answer::Unsent,
+        Err(_) => Answer::Late,
+    };
+    (number, answer)
+}
+
+/// Closes, unless it is over; another Ctrl-C does not wait for the peer.
+async fn leave(sender: &Sender) -> Arc<Ending> {
+    sender.close(CloseCode::NORMAL, "");
+    tokio::select! {
+        ending = sender.ended() => ending,
+        _ = tokio::signal::ctrl_c() => sender.abort(),
+    }
+}
+
+fn outcome(args: &PingArgs, tally: &Tally, ending: &Ending) -> Outcome {
+    let unanswered = tally.lost() > 0;
+    // A peer that answers no pings does not answer a close either; the pings came first.
+    if unanswered && ending.first == Some(First::Us) {
+        return Outcome::TimedOut;
+    }
+    match Outcome::from(ending) {
+        Outcome::Closed => {
+            let cut_short = ending.first != Some(First::Us)
+                && args.count.is_some_and(|count| tally.answered() < count.get());
+            if unanswered || cut_short { Outcome::TimedOut } else { Outcome::Closed }
+        }
+        other => other,
+    }
+}
