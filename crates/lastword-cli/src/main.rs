@@ -5,7 +5,9 @@ mod connect;
 mod exit;
 mod explain;
 mod print;
+mod recording;
 mod refused;
+mod relay;
 mod report;
 mod serve;
 mod shell;
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
     match args.command {
         Command::Connect(args) => connect::run(*args, talk).into(),
         Command::Serve(args) => serve::run(&args, talk).into(),
+        Command::Relay(args) => relay::run(&args, talk).into(),
         Command::Explain(args) => explain::run(&args).into(),
         Command::Completions(args) => shell::completions(&args).into(),
         Command::Man(args) => shell::man(&args).into(),

@@ -3,6 +3,8 @@
 
 mod connect;
 mod explain;
+mod fault;
+mod relay;
 mod serve;
 mod shell;
 mod target;
@@ -12,6 +14,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::connect::{ConnectArgs, Content, Framing};
 pub(crate) use self::explain::ExplainArgs;
+pub(crate) use self::fault::{Action, Fault, Point};
+pub(crate) use self::relay::{RelayArgs, TlsTarget};
 pub(crate) use self::serve::ServeArgs;
 pub(crate) use self::shell::{CompletionsArgs, ManArgs};
 pub(crate) use self::target::{Target, Wrong};
@@ -72,6 +76,9 @@ pub(crate) enum Command {
     /// Start a server: echo, a process for each connection, files, or everybody to everybody.
     #[command(after_help = serve::EXAMPLES)]
     Serve(Box<ServeArgs>),
+    /// Stand between a client and a server: show each frame, record it, let things go wrong.
+    #[command(after_help = relay::EXAMPLES)]
+    Relay(Box<RelayArgs>),
     /// Explain how a connection ended: what it usually means, and what to do.
     #[command(after_help = explain::EXAMPLES)]
     Explain(ExplainArgs),

@@ -243,7 +243,7 @@ fn tell(show: Show, outcome: StreamOutcome) {
 const USUAL_LINE: usize = 128;
 
 /// Ready at Ctrl-C, and at SIGTERM where there is one.
-async fn asked_to_stop() {
+pub(crate) async fn asked_to_stop() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
