@@ -8,7 +8,9 @@ mod explain;
 mod figures;
 mod ping;
 mod print;
+mod recording;
 mod refused;
+mod relay;
 mod report;
 mod serve;
 mod shell;
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args, talk).into(),
         Command::Ping(args) => ping::run(&args, talk).into(),
         Command::Bench(args) => bench::run(&args, talk).into(),
+        Command::Relay(args) => relay::run(&args, talk).into(),
         Command::Explain(args) => explain::run(&args).into(),
         Command::Completions(args) => shell::completions(&args).into(),
         Command::Man(args) => shell::man(&args).into(),

@@ -5,7 +5,9 @@ use std::error::Error;
 use std::fmt::Write;
 use std::io;
 
-use http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, PROXY_AUTHORIZATION, SET_COOKIE};
+use http::header::{
+    AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION, SET_COOKIE,
+};
 use tracing_subscriber::EnvFilter;
 
 /// Escapes what would move the cursor, change colours or ring the bell, or hide what is written.
@@ -66,15 +68,62 @@ pub(crate) fn log_to_stderr(verbose: u8) {
 /// What proves who somebody is, whoever sends it.
 const SECRET: [HeaderName; 4] = [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE, SET_COOKIE];
 
+/// A header's value as text, unless it is secret.
+pub(crate) fn header_value<'a>(name: &HeaderName, value: &'a HeaderValue) -> Cow<'a, str> {
+    match value.is_sensitive() || SECRET.contains(name) {
+        true => "(not shown)".into(),
+        false => String::from_utf8_lossy(value.as_bytes()),
+    }
+}
+
+/// A URL, or the first line of a request, whose query is kept but for values that look like secrets.
+pub(crate) fn without_secrets(text: &str) -> Cow<'_, str> {
+    let Some((path, rest)) = text.split_once('?') else { return text.into() };
+    let (query, version) = match rest.split_once(' ') {
+        Some((query, version)) => (query, format!(" {version}")),
+        None => (rest, String::new()),
+    };
+    let parameters: Vec<Cow<'_, str>> = query
+        .split('&')
+        .map(|parameter| match parameter.split_once('=') {
+            Some((name, _)) if sounds_secret(name) => format!("{name}=(not shown)").into(),
+            _ => parameter.into(),
+        })
+        .collect();
+    format!("{path}?{}{version}", parameters.join("&")).into()
+}
+
+/// Whether a parameter's value is likely to prove who somebody is.
+fn sounds_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    SOUNDS_SECRET.iter().any(|word| name.contains(word))
+}
+
+/// What names of parameters have in them whose values nobody else should see.
+const SOUNDS_SECRET: [&str; 10] =
+    ["token", "key", "secret", "passw", "auth", "sign", "ticket", "jwt", "session", "credential"];
+
 /// The head of a request or of an answer, a line for each header; what is secret is not shown.
 pub(crate) fn head(start: &str, headers: &HeaderMap, arrow: char) -> String {
     let mut lines = format!("{arrow} {}", escape(start));
     for (name, value) in headers {
-        let value = match value.is_sensitive() || SECRET.contains(name) {
-            true => "(not shown)".into(),
-            false => String::from_utf8_lossy(value.as_bytes()),
-        };
-        let _ = write!(lines, "\n{arrow} {name}: {}", escape(&value));
+        let _ = write!(lines, "\n{arrow} {name}: {}", escape(&header_value(name, value)));
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_is_kept_but_for_what_sounds_secret() {
+        for (text, expected) in [
+            ("ws://a/b", "ws://a/b"),
+            ("ws://a/b?room=7&Access_Token=x=y", "ws://a/b?room=7&Access_Token=(not shown)"),
+            ("GET /?apikey=1&x HTTP/1.1", "GET /?apikey=(not shown)&x HTTP/1.1"),
+        ] {
+            assert_eq!(without_secrets(text), expected);
+        }
+    }
 }

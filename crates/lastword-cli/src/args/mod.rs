@@ -4,7 +4,9 @@
 mod bench;
 mod connect;
 mod explain;
+mod fault;
 mod ping;
+mod relay;
 mod serve;
 mod shell;
 mod target;
@@ -15,7 +17,9 @@ use clap::{Parser, Subcommand, ValueEnum};
 pub(crate) use self::bench::{BenchArgs, Load};
 pub(crate) use self::connect::{ConnectArgs, Content, Framing};
 pub(crate) use self::explain::ExplainArgs;
+pub(crate) use self::fault::{Action, Fault, Point};
 pub(crate) use self::ping::PingArgs;
+pub(crate) use self::relay::{RelayArgs, TlsTarget};
 pub(crate) use self::serve::ServeArgs;
 pub(crate) use self::shell::{CompletionsArgs, ManArgs};
 pub(crate) use self::target::{Target, Wrong};
@@ -82,6 +86,9 @@ pub(crate) enum Command {
     /// Put a load on a server, and say what it carried, how fast, and how each connection ended.
     #[command(after_help = [bench::EXAMPLES, bench::EXIT_CODES].concat())]
     Bench(Box<BenchArgs>),
+    /// Stand between a client and a server: show each frame, record it, let things go wrong.
+    #[command(after_help = relay::EXAMPLES)]
+    Relay(Box<RelayArgs>),
     /// Explain how a connection ended: what it usually means, and what to do.
     #[command(after_help = explain::EXAMPLES)]
     Explain(ExplainArgs),

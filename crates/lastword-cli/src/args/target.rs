@@ -241,10 +241,10 @@ impl TargetArgs {
     }
 }
 
-type Chain = Vec<CertificateDer<'static>>;
+pub(super) type Chain = Vec<CertificateDer<'static>>;
 
 /// Trusts the certificates of a file, and nobody else.
-fn trusting(
+pub(super) fn trusting(
     path: &Path,
     identity: Option<(Chain, PrivateKeyDer<'static>)>,
 ) -> Result<ClientConfig, Wrong> {
@@ -282,7 +282,7 @@ pub(super) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, Wrong> 
     })
 }
 
-fn read(path: &Path) -> Result<String, Wrong> {
+pub(super) fn read(path: &Path) -> Result<String, Wrong> {
     fs::read_to_string(path).map_err(|source| Wrong::File { path: path.to_owned(), source })
 }
 
@@ -309,6 +309,7 @@ pub(crate) enum Wrong {
     Pem { path: PathBuf, what: &'static str, why: String },
     Certificate { path: PathBuf, why: rustls::Error },
     ServerName(String),
+    Platform(rustls::Error),
     NoPassword,
     Secret,
     Making(String),
@@ -324,6 +325,7 @@ impl fmt::Display for Wrong {
             }
             Self::Certificate { path, why } => write!(f, "cannot use {}: {why}", path.display()),
             Self::ServerName(name) => write!(f, "{name:?} is neither a name of a host nor an address (--server-name)"),
+            Self::Platform(why) => write!(f, "the platform's certificates cannot be used: {why}\nTrust those of a file instead: --ca FILE"),
             Self::NoPassword => f.write_str(
                 "--user needs a password\nPut it into a file (--password-file FILE), or into LASTWORD_PASSWORD.",
             ),

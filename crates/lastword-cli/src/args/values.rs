@@ -81,6 +81,21 @@ pub(super) fn size(text: &str) -> Result<usize, String> {
     number.checked_mul(1 << shift).ok_or_else(|| "that is more than this machine can count".into())
 }
 
+/// Where to listen: `HOST:PORT`, or a port alone, of this machine only.
+pub(super) fn address(text: &str) -> Result<String, String> {
+    let wrong =
+        || "expected HOST:PORT or a port, such as 127.0.0.1:9000, [::1]:9000, 9000".to_owned();
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) => (host, port),
+        None => ("127.0.0.1", text),
+    };
+    let port: u16 = port.parse().map_err(|_| wrong())?;
+    let host = if host.is_empty() { "127.0.0.1" } else { host };
+    // An address of the sixth version without brackets could end in anything.
+    let bare = host.contains(':') && !host.starts_with('[');
+    if bare { Err(wrong()) } else { Ok(format!("{host}:{port}")) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,6 +129,22 @@ mod tests {
         assert!(cookie("a=b").is_ok());
         for text in ["a", "=b", "a=b; c=d", "a=b\r\nX: y", "a b=c"] {
             assert!(cookie(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_port_alone_is_of_this_machine() {
+        for (text, expected) in [
+            ("9000", "127.0.0.1:9000"),
+            (":9000", "127.0.0.1:9000"),
+            ("0.0.0.0:0", "0.0.0.0:0"),
+            ("[::1]:9000", "[::1]:9000"),
+            ("localhost:1", "localhost:1"),
+        ] {
+            assert_eq!(address(text).unwrap(), expected);
+        }
+        for text in ["", "localhost", "::1:9000", "a:65536", "ws://a:1x"] {
+            assert!(address(text).is_err(), "{text}");
         }
     }
 }

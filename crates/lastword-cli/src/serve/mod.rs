@@ -254,7 +254,7 @@ impl std::fmt::Display for Name {
 const USUAL_LINE: usize = 128;
 
 /// Ready at Ctrl-C, and at SIGTERM where there is one.
-async fn asked_to_stop() {
+pub(crate) async fn asked_to_stop() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};

@@ -1,0 +1,113 @@
+//! What `relay` can be told.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use lastword::dial::{InvalidUri, Scheme, WebSocketUri};
+use lastword::rustls::ClientConfig;
+use lastword::rustls::pki_types::ServerName;
+use lastword_kit::platform_client;
+
+use super::fault::Fault;
+use super::target::{Wrong, certificates, private_key, trusting};
+use super::values::{address, size};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RelayArgs {
+    /// Where to listen: HOST:PORT, or a port of 127.0.0.1; port 0 takes any free one.
+    #[arg(value_name = "LISTEN", value_parser = address)]
+    pub(crate) listen: String,
+    /// Where all of it goes: ws:// or wss:// and host; a path is of no matter.
+    #[arg(value_name = "TARGET", value_parser = target)]
+    pub(crate) target: WebSocketUri,
+
+    /// Let this go wrong, as in 'server at frame 2 reset'; may be given more than once.
+    #[arg(short, long = "fault", value_name = "FAULT", value_parser = Fault::parse, help_heading = FAULTS)]
+    faults: Vec<Fault>,
+    /// Let go wrong what this file says, a fault a line.
+    #[arg(long, value_name = "FILE", help_heading = FAULTS)]
+    script: Option<PathBuf>,
+
+    /// Keep all that passes in this file, as lines of JSON; "-" is standard output.
+    #[arg(short, long, value_name = "FILE", help_heading = SHOWING)]
+    pub(crate) record: Option<PathBuf>,
+    /// Keep at most so much of each message.
+    #[arg(long, value_name = "SIZE", default_value = "1M", value_parser = size, requires = "record", help_heading = SHOWING)]
+    pub(crate) record_limit: usize,
+    /// Do not show the heads of requests and answers, only their first lines.
+    #[arg(long, help_heading = SHOWING)]
+    pub(crate) no_heads: bool,
+
+    /// Tell the target its own name in the Host header, instead of ours.
+    #[arg(long, help_heading = TARGET)]
+    pub(crate) rewrite_host: bool,
+    /// Trust the certificates of this file (PEM) instead of the platform's.
+    #[arg(long, value_name = "FILE", help_heading = TARGET)]
+    ca: Option<PathBuf>,
+    /// Show this certificate (PEM) to a target that asks for one.
+    #[arg(long, value_name = "FILE", requires_all = ["key", "ca"], help_heading = TARGET)]
+    cert: Option<PathBuf>,
+    /// The key (PEM) of the certificate.
+    #[arg(long, value_name = "FILE", requires = "cert", help_heading = TARGET)]
+    key: Option<PathBuf>,
+    /// Verify that the target's certificate is for this name, instead of TARGET's host.
+    #[arg(long, value_name = "NAME", help_heading = TARGET)]
+    server_name: Option<String>,
+}
+
+const FAULTS: &str = "Faults";
+const SHOWING: &str = "Showing";
+const TARGET: &str = "Target";
+
+/// How TLS is spoken with the target.
+#[derive(Clone)]
+pub(crate) struct TlsTarget {
+    pub(crate) config: Arc<ClientConfig>,
+    pub(crate) name: ServerName<'static>,
+}
+
+impl RelayArgs {
+    /// All that is to go wrong, in the order in which it was written.
+    pub(crate) fn faults(&self) -> Result<Vec<Fault>, Wrong> {
+        let mut faults = match &self.script {
+            Some(path) => Fault::script(path)?,
+            None => Vec::new(),
+        };
+        faults.extend(self.faults.iter().cloned());
+        Ok(faults)
+    }
+
+    /// TLS, if the target speaks it.
+    pub(crate) fn tls(&self) -> Result<Option<TlsTarget>, Wrong> {
+        if self.target.scheme() == Scheme::Ws {
+            return Ok(None);
+        }
+        let host = self.server_name.clone().unwrap_or_else(|| self.target.host().bare());
+        let name = ServerName::try_from(host.clone()).map_err(|_| Wrong::ServerName(host))?;
+        let identity = match (&self.cert, &self.key) {
+            (Some(cert), Some(key)) => Some((certificates(cert)?, private_key(key)?)),
+            _ => None,
+        };
+        let config = match &self.ca {
+            Some(path) => Arc::new(trusting(path, identity)?),
+            None => platform_client().map_err(Wrong::Platform)?,
+        };
+        Ok(Some(TlsTarget { config, name }))
+    }
+}
+
+fn target(text: &str) -> Result<WebSocketUri, InvalidUri> {
+    WebSocketUri::parse(text)
+}
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  lastword relay 9000 ws://127.0.0.1:8765                        show each frame, both ways
+  lastword relay 9000 wss://example.com --rewrite-host --record session.jsonl
+  lastword relay 9000 ws://127.0.0.1:8765 --fault 'server at frame 2 reset'
+  lastword relay 9000 ws://127.0.0.1:8765 --script faults.txt
+
+Faults: [connection N] client|server POINT ACTION
+  points   at start, at byte N, at frame N [byte N], at text \"…\" [byte N], after TIME
+  actions  delay TIME, stall [TIME], throttle RATE, corrupt [0xHH], drop [N|rest],
+           cut, half-close, reset";

@@ -1,0 +1,68 @@
+//! Recordings: what passed over connections, as lines of JSON that people, programs and `replay` read.
+//!
+//! [`line`] makes each kind of line, [`Recorder`] writes them, [`session`] reads them again. The form is
+//! documented in docs/cli/recording.md; what proves who somebody is, is in none.
+
+pub(crate) mod line;
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde_json::Value;
+
+pub(crate) use self::line::Place;
+
+/// Writes a recording, a line for each event, at once.
+pub(crate) struct Recorder {
+    /// `None` once it could not be written any more.
+    out: Option<Out>,
+    name: String,
+}
+
+enum Out {
+    File(File),
+    Standard,
+}
+
+impl Recorder {
+    /// Begins a recording in this file; `-` is standard output.
+    ///
+    /// # Errors
+    /// When the file cannot be made.
+    pub(crate) fn create(path: &Path, by: &str, target: &str) -> io::Result<Self> {
+        let out =
+            if is_standard_output(path) { Out::Standard } else { Out::File(File::create(path)?) };
+        let mut recorder = Self { out: Some(out), name: path.display().to_string() };
+        recorder.write(&line::head(by, target));
+        Ok(recorder)
+    }
+
+    /// Writes one line.
+    pub(crate) fn write(&mut self, line: &Value) {
+        let text = format!("{line}\n");
+        let written = match &mut self.out {
+            Some(Out::File(file)) => file.write_all(text.as_bytes()),
+            Some(Out::Standard) => {
+                let mut out = io::stdout().lock();
+                let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+                if written.is_err() {
+                    // Whoever reads has read enough.
+                    std::process::exit(0);
+                }
+                Ok(())
+            }
+            None => Ok(()),
+        };
+        if let Err(error) = written {
+            // What is recorded goes on, and what was recorded stays.
+            eprintln!("cannot write to {}: {error}; the recording ends here", self.name);
+            self.out = None;
+        }
+    }
+}
+
+/// Whether a file's name stands for standard output.
+pub(crate) fn is_standard_output(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}

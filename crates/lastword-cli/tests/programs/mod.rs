@@ -1,0 +1,141 @@
+//! The command as processes: one that runs to its end, and one that goes on beside the test.
+
+#![allow(dead_code, reason = "each file of tests uses what it needs")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+
+/// The command with these arguments, all of its streams in pipes.
+pub fn lastword(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lastword"));
+    command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // What the one who runs the tests has set is none of theirs.
+    command.env_remove("LASTWORD_BEARER").env_remove("http_proxy").env_remove("all_proxy");
+    command
+}
+
+/// A command that ran to its end.
+pub struct Ran {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+/// Runs a command to its end, with `input` on its standard input.
+pub fn run(args: &[&str], input: &str) -> Ran {
+    let mut child = lastword(args).spawn().unwrap();
+    // A command that fails at once reads nothing.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap().into()
+}
+
+/// A command that goes on until it is dropped or stopped.
+pub struct Running {
+    child: Child,
+    /// `None` when nobody reads any more.
+    lines: Option<BufReader<ChildStdout>>,
+    /// Where it listens.
+    pub address: String,
+}
+
+impl Running {
+    /// Waits until it says where it listens.
+    pub fn start(args: &[&str]) -> Self {
+        let mut child = lastword(args).stderr(Stdio::inherit()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap());
+        let mut running = Self { child, lines: Some(lines), address: String::new() };
+        let first = running.line_with("127.0.0.1:");
+        let start = first.find("127.0.0.1:").unwrap();
+        running.address = first[start..]
+            .chars()
+            .take_while(|c| c.is_ascii_digit() || matches!(c, '.' | ':'))
+            .collect();
+        running
+    }
+
+    /// An echo server.
+    pub fn echo() -> Self {
+        Self::start(&["serve", "--port", "0"])
+    }
+
+    /// A relay to this place.
+    pub fn relay(target: &str, args: &[&str]) -> Self {
+        Self::start(&[&["relay", "0", target], args].concat())
+    }
+
+    pub fn url(&self) -> String {
+        format!("ws://{}", self.address)
+    }
+
+    /// The next line that has `needle`.
+    pub fn line_with(&mut self, needle: &str) -> String {
+        loop {
+            let mut line = String::new();
+            assert!(
+                self.lines.as_mut().unwrap().read_line(&mut line).unwrap() > 0,
+                "no line with {needle:?}"
+            );
+            if line.contains(needle) {
+                return line;
+            }
+        }
+    }
+
+    /// Stops it with Ctrl-C; gives what it still said, and its exit code.
+    pub fn stop(mut self) -> (String, Option<i32>) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+        let mut rest = String::new();
+        self.lines.as_mut().unwrap().read_to_string(&mut rest).unwrap();
+        (rest, self.child.wait().unwrap().code())
+    }
+
+    /// Reads nothing of it any more.
+    pub fn close_output(&mut self) {
+        self.lines = None;
+    }
+
+    /// Its exit code, when it has ended by itself.
+    pub fn code(&mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A folder of this test's own, gone with it.
+pub struct Folder(std::path::PathBuf);
+
+impl Folder {
+    pub fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("lastword-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    /// The path of a file in it.
+    pub fn path(&self, name: &str) -> String {
+        self.0.join(name).to_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
