@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use lastword::{Cause, Ending};
+use lastword::{Cause, Ending, First};
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,8 @@ impl From<&Ending> for Outcome {
             Cause::Violation(_) => Self::Violation,
             Cause::Lost(_) => Self::Lost,
             _ if !ending.is_clean() => Self::Aborted,
+            // What we say ourselves is as it was meant.
+            _ if ending.first == Some(First::Us) => Self::Closed,
             _ if matches!(ending.code(), 1000 | 1001 | 1005) => Self::Closed,
             _ => Self::ClosedWithError,
         }
@@ -41,7 +43,7 @@ impl From<&Ending> for Outcome {
 pub(crate) const TABLE: &str = "
 
 Exit codes:
-  0  closed properly (1000, 1001, or without a code)
+  0  closed properly (by us, or by the peer with 1000, 1001, or no code)
   1  no connection: refused, unreachable, not a WebSocket server
   2  wrong usage
   3  closed properly by the peer, with another code
