@@ -74,14 +74,7 @@ async fn connections_through_an_http_server_are_held_to_the_same_limits() {
     (limits.connections, limits.connections_per_address) = (Some(2), Some(1));
     let upgrades = Server::new().limits(limits).upgrades();
     let request = |peer: Option<&str>| {
-        let mut request = http::Request::get("/")
-            .header("host", "example.com")
-            .header("connection", "upgrade")
-            .header("upgrade", "websocket")
-            .header("sec-websocket-version", "13")
-            .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
-            .body(())
-            .unwrap();
+        let mut request = support::http::request();
         // Where an HTTP server, or a layer in it, says whose request it is.
         let peer = peer.map(|peer| peer.parse::<std::net::SocketAddr>().unwrap());
         if let Some(peer) = peer {

@@ -183,13 +183,7 @@ async fn connections_of_every_door_are_counted_and_told() {
     assert_eq!((counts.failed.eof, counts.failed.timed_out), (1, 1));
 
     let upgrades = server.upgrades();
-    let request = http::Request::get("/")
-        .header("host", "example.com")
-        .header("connection", "upgrade")
-        .header("upgrade", "websocket")
-        .header("sec-websocket-version", "13")
-        .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
-    let (_, pending) = upgrades.accept(&request.body(()).unwrap()).unwrap();
+    let (_, pending) = upgrades.accept(&support::http::request()).unwrap();
     assert_eq!(monitor.counts().opening(), 1);
     let (near, far) = duplex(1024);
     let ws: WebSocket = pending.upgrade(far);

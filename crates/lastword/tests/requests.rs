@@ -39,6 +39,27 @@ fn assert_status(answer: &str, status: &str) {
     assert_eq!(line, Some(format!("HTTP/1.1 {status}").as_str()), "{answer}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn one_who_answers_over_http_is_not_asked_about_websockets_and_the_other_only_about_them() {
+    let server = Server::new()
+        .on_http(async |incoming| Answer::text(StatusCode::OK, format!("{:?}\n", incoming.wants)))
+        .on_request(async |incoming| {
+            assert_eq!(incoming.wants, Wants::WebSocket);
+            match incoming.path() {
+                "/" => Answer::accept(),
+                _ => Answer::text(StatusCode::FORBIDDEN, "no\n"),
+            }
+        });
+    let (answer, _) = answer_to(&server, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert_status(&answer, "200 OK");
+    assert!(answer.ends_with("\r\n\r\nHttp\n"), "{answer}");
+    assert_status(&answer_to(&server, &request("/", &[])).await.0, "101 Switching Protocols");
+    assert_status(&answer_to(&server, &request("/x", &[])).await.0, "403 Forbidden");
+    // Alone, it leaves openings to nobody's word.
+    let server = Server::new().on_http(async |_| Answer::text(StatusCode::NOT_FOUND, "\n"));
+    assert_status(&answer_to(&server, &request("/x", &[])).await.0, "101 Switching Protocols");
+}
+
 #[tokio::test]
 async fn a_health_check_is_answered_and_head_gets_no_body() {
     let server = Server::new().on_request(async |incoming| match incoming.path() {

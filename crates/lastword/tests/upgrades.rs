@@ -173,13 +173,7 @@ async fn a_stream_that_never_comes_is_not_waited_for_longer_than_open_timeout() 
             told.lock().unwrap().take().unwrap().send(outcome.result).unwrap();
         });
         let upgrades = server.upgrades();
-        let request = http::Request::get("/")
-            .header("host", "example.com")
-            .header("connection", "upgrade")
-            .header("upgrade", "websocket")
-            .header("sec-websocket-version", "13")
-            .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
-        let (_, pending) = upgrades.accept(&request.body(()).unwrap()).unwrap();
+        let (_, pending) = upgrades.accept(&support::http::request()).unwrap();
         let before = tokio::time::Instant::now();
         pending.serve(stream(lost), echo);
         let error = tells.await.unwrap().unwrap_err();

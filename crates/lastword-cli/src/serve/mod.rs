@@ -13,7 +13,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use lastword::{Bound, HandlerError, Outcome as StreamOutcome, Server, WebSocket};
+use lastword::{Answer, Bound, HandlerError, Outcome as StreamOutcome, Server, WebSocket};
 use serde_json::json;
 
 use self::exec::Exec;
@@ -95,7 +95,11 @@ fn server(args: &ServeArgs) -> Result<Server, Wrong> {
     }
     let pages = Arc::new(Pages::new(args.dir.as_deref(), credentials)?);
     let guarded = args.is_guarded();
-    Ok(server.on_request(move |incoming| {
+    if guarded {
+        server = server
+            .on_request(async |incoming| guard::refuses(&incoming).unwrap_or_else(Answer::accept));
+    }
+    Ok(server.on_http(move |incoming| {
         let pages = Arc::clone(&pages);
         async move {
             match guard::refuses(&incoming) {

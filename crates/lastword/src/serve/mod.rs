@@ -236,6 +236,32 @@ impl Server {
         self
     }
 
+    /// Lets `hook` answer ordinary HTTP requests: health checks, a page. Unlike
+    /// [`on_request`](Self::on_request), which is then not asked about them, it costs requests for a
+    /// WebSocket nothing: those are not taken apart to be shown.
+    ///
+    /// ```
+    /// use http::StatusCode;
+    /// use lastword::{Answer, Server};
+    ///
+    /// let server = Server::new().on_http(async |incoming| match incoming.path() {
+    ///     "/health" => Answer::text(StatusCode::OK, "OK\n"),
+    ///     _ => Answer::text(StatusCode::NOT_FOUND, "there are WebSockets here\n"),
+    /// });
+    /// ```
+    ///
+    /// # Cancel safety
+    /// As [`on_request`](Self::on_request).
+    #[must_use]
+    pub fn on_http<F, T>(mut self, hook: F) -> Self
+    where
+        F: Fn(Incoming) -> T + Send + Sync + 'static,
+        T: Future<Output = Answer> + Send + 'static,
+    {
+        self.gate.http = Some(Arc::new(move |incoming| Box::pin(hook(incoming))));
+        self
+    }
+
     /// Asks each request for a WebSocket for a name and a password (RFC 7617); `check` says whether
     /// they are right. Others are answered with 401. `realm` tells people what the password is for;
     /// what is not printable ASCII in it is left out.

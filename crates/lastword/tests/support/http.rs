@@ -30,3 +30,14 @@ where
     stream.write_all(&answer).await.unwrap();
     pending
 }
+
+/// A request for a WebSocket, as an HTTP server has parsed it.
+pub fn request() -> http::Request<()> {
+    let request = http::Request::get("/")
+        .header("host", "example.com")
+        .header("connection", "upgrade")
+        .header("upgrade", "websocket")
+        .header("sec-websocket-version", "13")
+        .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+    request.body(()).unwrap()
+}
