@@ -39,13 +39,13 @@ RETRY = [
     ["lib"],
 ]
 KIT = [
-    ["error", "opening", "seed", "tls", "tls_details", "certificates", "limits", "log", "shutdown", "listening"],
-    ["answer", "counts", "handled", "report"],
-    ["credentials", "desk", "received", "routes"],
+    ["error", "opening", "seed", "trust", "tls_details", "certificates", "limits", "log", "shutdown", "listening"],
+    ["answer", "counts", "handled", "report", "client", "verdict"],
+    ["credentials", "desk", "received", "routes", "reconnect"],
     ["lib"],
 ]
 DRIVER = [
-    ["sync", "tls", "guide"],
+    ["sync", "guide"],
     ["transport", "outbox"],
     ["shared"],
     ["pump", "websocket"],
