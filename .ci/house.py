@@ -63,13 +63,15 @@ DIAL = [
     ["lib"],
 ]
 BLOCKING = [
+    ["cancel"],
     ["socket"],
-    ["stream"],
+    ["stream", "connecting"],
     ["crank"],
     ["shared"],
     ["pump", "websocket"],
     ["parts", "watch"],
     ["connect", "serve"],
+    ["reconnect"],
     ["lib"],
 ]
 CRATES = [

@@ -50,5 +50,5 @@ pub use rustls;
 pub use seed::fresh;
 pub use shutdown::Shutdown;
 pub use tls_details::TlsDetails;
-pub use trust::{Identity, Trust, platform_client};
+pub use trust::{Identity, Trust};
 pub use verdict::Because;

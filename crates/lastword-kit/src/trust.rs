@@ -119,11 +119,3 @@ impl ServerCertVerifier for AcceptAnybody {
         self.signatures.supported_schemes()
     }
 }
-
-/// Trusts whom the platform trusts.
-///
-/// # Errors
-/// When the platform has no roots.
-pub fn platform_client() -> Result<Arc<ClientConfig>, Error> {
-    Trust::Platform.config(None)
-}
