@@ -74,7 +74,13 @@ BLOCKING = [
     ["reconnect"],
     ["lib"],
 ]
+FAKES = [
+    ["certificates", "place"],
+    ["proxies"],
+    ["lib"],
+]
 CRATES = [
+    "lastword-fakes",
     "lastword-mask",
     "lastword-proto",
     "lastword-retry",
@@ -152,6 +158,7 @@ problems = [
     *check_floors("lastword-kit", KIT),
     *check_floors("lastword", DRIVER),
     *check_floors("lastword-blocking", BLOCKING),
+    *check_floors("lastword-fakes", FAKES),
     *check_core(),
     *check_crates(),
 ]
