@@ -198,7 +198,10 @@ impl Stream {
 
     /// Whether TLS holds records that the socket has not taken yet.
     pub(crate) fn holds_records(&self) -> bool {
-        [&self.tls, &self.proxy].into_iter().flatten().any(|session| session.wants_write())
+        let holds = |session: &Option<Box<Session>>| {
+            session.as_ref().is_some_and(|session| session.wants_write())
+        };
+        holds(&self.tls) || holds(&self.proxy)
     }
 
     /// Writes the records that TLS holds, as far as the socket takes them.
