@@ -23,6 +23,19 @@
 //! # Ok(()) }
 //! ```
 //!
+//! # Clients
+//!
+//! [`Client`] goes through proxies, follows redirects, and tries all addresses of a name, with one deadline
+//! for all of it; [`Cancel`] ends it sooner, from another thread. [`Reconnect`] comes back, again and again:
+//!
+//! ```no_run
+//! for mut ws in lastword_blocking::connect_forever("wss://example.com/feed") {
+//!     while let Ok(Some(message)) = ws.recv() {
+//!         println!("{message:?}");
+//!     }
+//! }
+//! ```
+//!
 //! # Threads
 //!
 //! Each connection has one thread of its own, the pump, beside those that call. A call to

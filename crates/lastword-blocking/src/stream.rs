@@ -87,6 +87,9 @@ impl Stream {
         let below = peel(proxy, read, &mut between);
         self.take_in_own(&between)?;
         match (below?, &mut self.tls) {
+            (Goes::NoMore, Some(session)) if session.is_handshaking() => {
+                Err(io::ErrorKind::UnexpectedEof.into())
+            }
             (Goes::NoMore, Some(session)) => session.read_tls(&mut io::empty()).map(drop),
             _ => Ok(()),
         }
