@@ -57,11 +57,11 @@ impl Cancel {
         matches!(*self.word.lock(), Word::Said)
     }
 
-    /// What becomes readable when it is said; `None` if it was.
-    pub(crate) fn watch(&self) -> io::Result<Option<Arc<PipeReader>>> {
+    /// What becomes readable when it is said; `Interrupted` if it was.
+    pub(crate) fn watch(&self) -> io::Result<Arc<PipeReader>> {
         let mut word = self.word.lock();
         let pipe = match &mut *word {
-            Word::Said => return Ok(None),
+            Word::Said => return Err(io::ErrorKind::Interrupted.into()),
             Word::Unsaid(pipe) => pipe,
         };
         let near = match pipe {
@@ -71,7 +71,7 @@ impl Cancel {
                 &mut pipe.insert((Arc::new(near), far)).0
             }
         };
-        Ok(Some(Arc::clone(near)))
+        Ok(Arc::clone(near))
     }
 }
 

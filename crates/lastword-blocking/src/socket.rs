@@ -184,17 +184,12 @@ impl Until<'_> {
     fn poll(self, fds: Vec<PollFd<'_>>, sooner: Option<Instant>) -> io::Result<Vec<PollFlags>> {
         self.check()?;
         let count = fds.len();
-        let pipe = match self.cancel {
-            Some(cancel) => cancel.watch()?,
-            None => None,
-        };
+        let pipe = self.cancel.map(Cancel::watch).transpose()?;
         let mut fds: Vec<PollFd<'_>> = fds;
         if let Some(pipe) = &pipe {
             fds.push(PollFd::new(pipe, PollFlags::IN));
         }
         let until = sooner.map_or(self.deadline, |sooner| sooner.min(self.deadline));
-        // Cancelled in this very moment: the next look tells.
-        let until = if self.cancel.is_some() && pipe.is_none() { now() } else { until };
         wait_on(&mut fds, Some(until))?;
         Ok(fds.iter().take(count).map(PollFd::revents).collect())
     }

@@ -265,9 +265,9 @@ impl Client {
     }
 
     fn patience(&self) -> Patience<'_> {
-        let limit = self.wishes.config.open_timeout;
-        let until = Until { deadline: now() + limit, cancel: self.cancel.as_ref() };
-        Patience { until, limit }
+        let deadline = self.wishes.deadline(now());
+        let until = Until { deadline, cancel: self.cancel.as_ref() };
+        Patience { until, limit: self.wishes.config.open_timeout }
     }
 
     /// Opens over a stream that leads to one place only.

@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue, USER_AGENT};
@@ -114,6 +115,11 @@ impl Wishes {
             .map_err(|why| ConnectError::Url { url: without_user(&self.url), why })
     }
 
+    /// When an opening that begins now has to be complete (`Config::open_timeout`).
+    pub fn deadline(&self, now: Instant) -> Instant {
+        now.checked_add(self.config.open_timeout).unwrap_or_else(|| now + FOR_EVER)
+    }
+
     /// The proxy on the way to `uri`, if there is one.
     ///
     /// # Errors
@@ -202,3 +208,6 @@ impl fmt::Debug for Wishes {
             .finish_non_exhaustive()
     }
 }
+
+/// Longer than anybody waits, and not beyond any clock.
+const FOR_EVER: Duration = Duration::from_hours(24 * 365 * 30);

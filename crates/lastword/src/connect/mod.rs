@@ -213,7 +213,7 @@ impl Client {
     /// # Cancel safety
     /// Dropping the future closes the socket; nothing is left behind.
     pub async fn connect(self) -> Result<WebSocket, ConnectError> {
-        let patience = Patience::new(self.wishes.config.open_timeout);
+        let patience = Patience::of(&self.wishes);
         let mut journey = Journey::begin(&self.wishes)?;
         loop {
             let (transport, addresses) = way::go(&self.wishes, journey.uri(), patience).await?;
@@ -234,7 +234,7 @@ impl Client {
     /// Dropping the future closes the socket; nothing is left behind.
     #[cfg(unix)]
     pub async fn connect_unix(self, path: impl AsRef<Path>) -> Result<WebSocket, ConnectError> {
-        let patience = Patience::new(self.wishes.config.open_timeout);
+        let patience = Patience::of(&self.wishes);
         let journey = Journey::begin(&self.wishes)?;
         let path = path.as_ref();
         let failed = |source| ConnectError::Unix { path: path.to_owned(), source };
@@ -260,7 +260,7 @@ impl Client {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let patience = Patience::new(self.wishes.config.open_timeout);
+        let patience = Patience::of(&self.wishes);
         let journey = Journey::begin(&self.wishes)?;
         let stream = Plain(stream);
         let transport: Box<dyn Transport> = if self.wishes.secures_own_streams() {

@@ -26,8 +26,9 @@ pub(super) struct Patience {
 }
 
 impl Patience {
-    pub(super) fn new(limit: Duration) -> Self {
-        Self { deadline: Instant::now() + limit, limit }
+    pub(super) fn of(wishes: &Wishes) -> Self {
+        let deadline = wishes.deadline(Instant::now().into_std());
+        Self { deadline: deadline.into(), limit: wishes.config.open_timeout }
     }
 
     /// What comes of `work`, if it comes in time.
