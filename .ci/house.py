@@ -75,7 +75,7 @@ BLOCKING = [
     ["lib"],
 ]
 FAKES = [
-    ["certificates", "place"],
+    ["authority", "certificates", "place"],
     ["proxies"],
     ["lib"],
 ]

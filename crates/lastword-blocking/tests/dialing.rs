@@ -16,7 +16,9 @@ use lastword_blocking::{
     Cancel, Client, CloseCode, Config, ConnectError, Message, Phase, Proxy, Server, WebSocket,
     accept,
 };
-use lastword_fakes::{Place, SOCKS, certificates, http_proxy, https_proxy, nowhere, socks_proxy};
+use lastword_fakes::{
+    Authority, Place, SOCKS, certificates, http_proxy, https_proxy, nowhere, socks_proxy,
+};
 use socket2::{Domain, SockAddr, Socket, Type};
 use support::{echo, echo_server};
 
@@ -241,6 +243,28 @@ fn tls_trusts_whom_it_is_told_to_trust() {
 }
 
 #[test]
+fn a_server_that_asks_who_comes_is_shown_a_certificate() {
+    let authority = Authority::new("ours");
+    let port = echo_server(Server::new().tls(authority.guard())).port();
+    let client = Client::new(format!("wss://localhost:{port}")).no_proxy();
+    let client = client.danger_accept_invalid_certs();
+    let (chain, key) = authority.vouch_for("ada");
+    converse(client.clone().tls_client_certificate(chain, key).connect().unwrap());
+
+    let (chain, key) = Authority::new("theirs").vouch_for("ada");
+    let stranger = client.clone().tls_client_certificate(chain, key);
+    for (client, why) in [(client, "CertificateRequired"), (stranger, "UnknownCA")] {
+        // In TLS 1.3 the server says so when our side of its handshake is over.
+        let error = client.connect().unwrap_err();
+        assert!(!error.is_transient(), "{error:?}");
+        let (ConnectError::Tls { source, .. } | ConnectError::Lost(source)) = &error else {
+            panic!("{error:?}")
+        };
+        assert!(source.to_string().contains(why), "{source}");
+    }
+}
+
+#[test]
 fn all_addresses_that_failed_are_told() {
     let free = nowhere();
     let error = Client::new(format!("ws://{free}")).connect().unwrap_err();
@@ -342,6 +366,14 @@ fn an_opening_is_cancelled_at_once_in_all_phases() {
     let error = Client::new(place.url()).cancelled_by(&cancel).connect().unwrap_err();
     assert!(matches!(error, ConnectError::Cancelled { .. }), "{error}");
     assert_eq!(place.asked().len(), 0);
+}
+
+#[test]
+fn a_deadline_beyond_the_clock_is_none() {
+    let mut config = Config::default();
+    config.open_timeout = Duration::MAX;
+    let url = format!("ws://{}", echo_server(Server::new()));
+    converse(Client::new(url).config(config).connect().unwrap());
 }
 
 #[test]

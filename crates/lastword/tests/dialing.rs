@@ -218,6 +218,15 @@ async fn all_addresses_that_failed_are_told() {
 }
 
 #[tokio::test]
+async fn a_deadline_beyond_the_clock_is_none() {
+    let mut config = Config::default();
+    config.open_timeout = Duration::MAX;
+    let server = Running::echo().await;
+    converse(Client::new(server.url()).config(config).connect().await.unwrap()).await;
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn what_is_no_url_is_told_without_its_password() {
     let client = Client::new("ws://u:secret@a b/");
     let shown = format!("{client:?}");
