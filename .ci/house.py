@@ -39,13 +39,13 @@ RETRY = [
     ["lib"],
 ]
 KIT = [
-    ["error", "opening", "seed", "tls", "tls_details", "certificates", "limits", "log", "shutdown", "listening"],
-    ["answer", "counts", "handled", "report"],
-    ["credentials", "desk", "received", "routes"],
+    ["error", "opening", "seed", "trust", "tls_details", "certificates", "limits", "log", "shutdown", "listening"],
+    ["answer", "counts", "handled", "report", "client", "verdict"],
+    ["credentials", "desk", "received", "routes", "reconnect"],
     ["lib"],
 ]
 DRIVER = [
-    ["sync", "tls", "guide"],
+    ["sync", "guide"],
     ["transport", "outbox"],
     ["shared"],
     ["pump", "websocket"],
@@ -63,16 +63,24 @@ DIAL = [
     ["lib"],
 ]
 BLOCKING = [
+    ["cancel"],
     ["socket"],
-    ["stream"],
+    ["stream", "connecting"],
     ["crank"],
     ["shared"],
     ["pump", "websocket"],
     ["parts", "watch"],
     ["connect", "serve"],
+    ["reconnect"],
+    ["lib"],
+]
+FAKES = [
+    ["authority", "certificates", "place"],
+    ["proxies"],
     ["lib"],
 ]
 CRATES = [
+    "lastword-fakes",
     "lastword-mask",
     "lastword-proto",
     "lastword-retry",
@@ -150,6 +158,7 @@ problems = [
     *check_floors("lastword-kit", KIT),
     *check_floors("lastword", DRIVER),
     *check_floors("lastword-blocking", BLOCKING),
+    *check_floors("lastword-fakes", FAKES),
     *check_core(),
     *check_crates(),
 ]

@@ -23,6 +23,19 @@
 //! # Ok(()) }
 //! ```
 //!
+//! # Clients
+//!
+//! [`Client`] goes through proxies, follows redirects, and tries all addresses of a name, with one deadline
+//! for all of it; [`Cancel`] ends it sooner, from another thread. [`Reconnect`] comes back, again and again:
+//!
+//! ```no_run
+//! for mut ws in lastword_blocking::connect_forever("wss://example.com/feed") {
+//!     while let Ok(Some(message)) = ws.recv() {
+//!         println!("{message:?}");
+//!     }
+//! }
+//! ```
+//!
 //! # Threads
 //!
 //! Each connection has one thread of its own, the pump, beside those that call. A call to
@@ -41,10 +54,13 @@ compile_error!(
      is for every platform of tokio"
 );
 
+mod cancel;
 mod connect;
+mod connecting;
 mod crank;
 mod parts;
 mod pump;
+mod reconnect;
 mod serve;
 mod shared;
 mod socket;
@@ -52,13 +68,17 @@ mod stream;
 mod watch;
 mod websocket;
 
+pub use cancel::Cancel;
 pub use connect::{Client, connect};
+/// Where a client goes and how it gets there, without I/O.
+pub use lastword_dial as dial;
+pub use lastword_dial::{InvalidProxy, Proxy};
 pub use lastword_kit::rustls;
 pub use lastword_kit::{
-    AcceptError, AcceptErrorKind, Answer, Attempt, ConnectError, ConnectionId, Counts, Credentials,
-    Departure, Ended, EndedBy, Failed, FlushError, HandlerError, Incoming, InvalidRoute, Limits,
-    Opening, Outcome, Params, Phase, PingError, ReceiveError, Refused, Report, SendError,
-    ServerTls, Shutdown, TlsDetails, TurnedAway, Wants,
+    AcceptError, AcceptErrorKind, Answer, Attempt, Because, ConnectError, ConnectionId, Counts,
+    Credentials, Departure, Ended, EndedBy, Failed, FlushError, HandlerError, Incoming,
+    InvalidRoute, Limits, Opening, Outcome, Params, Phase, PingError, ReceiveError, Refused,
+    Report, Resend, SendError, ServerTls, Shutdown, State, Stopped, TlsDetails, TurnedAway, Wants,
 };
 /// The protocol without I/O, that all of this stands on.
 pub use lastword_proto as proto;
@@ -67,7 +87,9 @@ pub use lastword_proto::{
     Budget, Cause, CloseCode, CloseFrame, Compression, Config, ControlRefused, Cut, Ending,
     Farewell, First, Kind, Ledger, Loss, Message, Rate, Role, Tally, TimeOut, Utf8Bytes, Violation,
 };
+pub use lastword_retry::{Backoff, Limit, Verdict};
 pub use parts::{MessageReader, MessageWriter};
+pub use reconnect::{Control, Reconnect, connect_forever};
 pub use serve::{Bound, Departures, Monitor, Routes, Server, Stop, accept, serve};
 pub use watch::Watch;
 pub use websocket::{Batch, Messages, Receiver, Sender, WebSocket};

@@ -289,6 +289,25 @@ impl Shared {
         self.wait(deadline, |inner| inner.connection.ending().map(Arc::clone))
     }
 
+    /// Waits for the end, whoever brings it about; `None` when `leave` finds that it should not any more
+    /// (see [`Self::look_again`]).
+    pub(crate) fn ended_unless(&self, leave: impl Fn() -> bool) -> Option<Arc<Ending>> {
+        let mut inner = self.lock();
+        while !leave() {
+            if let Some(ending) = inner.connection.ending() {
+                return Some(Arc::clone(ending));
+            }
+            self.changed.wait(&mut inner);
+        }
+        None
+    }
+
+    /// Has all who wait look again at what they wait for.
+    pub(crate) fn look_again(&self) {
+        let _inner = self.lock();
+        self.changed.notify_all();
+    }
+
     /// One turn of the pump, and its rest after it. The ending, when it is over.
     pub(crate) fn turn(&self) -> Option<Arc<Ending>> {
         let mut inner = self.lock();

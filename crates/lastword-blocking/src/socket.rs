@@ -14,6 +14,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, send, sendmsg};
 use socket2::{SockRef, Socket as AnySocket};
 
+use crate::cancel::Cancel;
+
 /// A connected stream socket of any family.
 pub(crate) struct Socket(AnySocket);
 
@@ -117,6 +119,101 @@ impl Socket {
     }
 }
 
+/// How long an opening waits: until its deadline, or until another thread cancels it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Until<'a> {
+    pub(crate) deadline: Instant,
+    pub(crate) cancel: Option<&'a Cancel>,
+}
+
+impl From<Instant> for Until<'_> {
+    fn from(deadline: Instant) -> Self {
+        Self { deadline, cancel: None }
+    }
+}
+
+impl Until<'_> {
+    /// Whether it is over: `Interrupted` if it was cancelled, `TimedOut` behind the deadline.
+    pub(crate) fn check(self) -> io::Result<()> {
+        if self.cancel.is_some_and(Cancel::is_cancelled) {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        if now() >= self.deadline {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        Ok(())
+    }
+
+    /// Waits for what is of interest of a socket.
+    pub(crate) fn wait(self, socket: &Socket, interest: Interest) -> io::Result<Interest> {
+        loop {
+            let told = self.poll(vec![PollFd::new(&socket.0, interest.flags())], None)?;
+            let ready = interest.of(told.first());
+            if ready != Interest::default() {
+                return Ok(ready);
+            }
+        }
+    }
+
+    /// Waits until one of these can be written to, or has failed; not beyond `sooner`.
+    pub(crate) fn wait_to_write<'s>(
+        self,
+        sockets: impl IntoIterator<Item = &'s AnySocket>,
+        sooner: Option<Instant>,
+    ) -> io::Result<()> {
+        let fds = sockets.into_iter().map(|socket| PollFd::new(socket, PollFlags::OUT)).collect();
+        self.poll(fds, sooner).map(drop)
+    }
+
+    /// Waits until this pipe has something to read, or has ended.
+    pub(crate) fn wait_for_pipe(self, pipe: &PipeReader) -> io::Result<()> {
+        loop {
+            let told = self.poll(vec![PollFd::new(pipe, PollFlags::IN)], None)?;
+            if told.first().is_some_and(|told| !told.is_empty()) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits for nothing, until `sooner`.
+    pub(crate) fn sleep(self, sooner: Instant) -> io::Result<()> {
+        self.poll(Vec::new(), Some(sooner)).map(drop)
+    }
+
+    /// One wait, which may end for no reason: what the kernel tells of each.
+    fn poll(self, fds: Vec<PollFd<'_>>, sooner: Option<Instant>) -> io::Result<Vec<PollFlags>> {
+        self.check()?;
+        let count = fds.len();
+        let pipe = self.cancel.map(Cancel::watch).transpose()?;
+        let mut fds: Vec<PollFd<'_>> = fds;
+        if let Some(pipe) = &pipe {
+            fds.push(PollFd::new(pipe, PollFlags::IN));
+        }
+        let until = sooner.map_or(self.deadline, |sooner| sooner.min(self.deadline));
+        wait_on(&mut fds, Some(until))?;
+        Ok(fds.iter().take(count).map(PollFd::revents).collect())
+    }
+}
+
+impl Interest {
+    fn flags(self) -> PollFlags {
+        let mut flags = PollFlags::empty();
+        flags.set(PollFlags::IN, self.read);
+        flags.set(PollFlags::OUT, self.write);
+        flags
+    }
+
+    /// What has come of it, by what the kernel tells.
+    fn of(self, told: Option<&PollFlags>) -> Self {
+        let told = told.copied().unwrap_or(PollFlags::empty());
+        let broken = told.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL);
+        Self {
+            read: self.read && (broken || told.contains(PollFlags::IN)),
+            write: self.write && (broken || told.contains(PollFlags::OUT)),
+        }
+    }
+}
+
 /// Lets a thread out of its wait.
 pub(crate) struct Nudge {
     near: PipeReader,
@@ -169,22 +266,14 @@ fn wait_for(
     // out.
     let socket = socket.filter(|(_, interest)| *interest != Interest::default());
     if let Some((socket, interest)) = socket {
-        let mut flags = PollFlags::empty();
-        flags.set(PollFlags::IN, interest.read);
-        flags.set(PollFlags::OUT, interest.write);
-        fds.push(PollFd::new(&socket.0, flags));
+        fds.push(PollFd::new(&socket.0, interest.flags()));
     }
     if let Some(near) = nudge {
         fds.push(PollFd::new(near, PollFlags::IN));
     }
     wait_on(&mut fds, deadline)?;
     let Some((_, interest)) = socket else { return Ok(Interest::default()) };
-    let told = fds.first().map_or(PollFlags::empty(), PollFd::revents);
-    let broken = told.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL);
-    Ok(Interest {
-        read: interest.read && (broken || told.contains(PollFlags::IN)),
-        write: interest.write && (broken || told.contains(PollFlags::OUT)),
-    })
+    Ok(interest.of(fds.first().map(PollFd::revents).as_ref()))
 }
 
 fn wait_on(fds: &mut [PollFd<'_>], deadline: Option<Instant>) -> io::Result<()> {

@@ -1,33 +1,45 @@
-//! A socket with TLS over it, or without: bytes that were read become plain, plain ones are written.
+//! A socket with TLS over it, or without: bytes that were read become plain, plain ones are written. TLS
+//! may lie over the TLS of a proxy.
 //!
 //! Reading from the socket is not in here: a thread may do that while others write. What it has read
 //! is handed in.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::sync::Arc;
-use std::time::Instant;
 
 use lastword_kit::TlsDetails;
 use lastword_kit::rustls::Connection as Session;
 
-use crate::socket::{Interest, Socket};
+use crate::socket::{Interest, Socket, Until};
 
 pub(crate) struct Stream {
     pub(crate) socket: Arc<Socket>,
     tls: Option<Box<Session>>,
+    /// TLS with a proxy, which `tls` lies over.
+    proxy: Option<Box<Session>>,
     /// What decrypting failed with, to be told when all that came before it is read.
     failure: Option<io::Error>,
+    /// Whether TLS has said its goodbye, and that of the proxy.
     notified: bool,
+    proxy_notified: bool,
 }
 
 impl Stream {
     pub(crate) fn plain(socket: Socket) -> Self {
-        Self { socket: Arc::new(socket), tls: None, failure: None, notified: false }
+        Self {
+            socket: Arc::new(socket),
+            tls: None,
+            proxy: None,
+            failure: None,
+            notified: false,
+            proxy_notified: false,
+        }
     }
 
-    /// The stream with this session over it; [`Self::establish`] comes next.
+    /// The stream with this session over it; [`Self::establish`] comes next. TLS that is there already is
+    /// the proxy's.
     pub(crate) fn under(self, session: Session) -> Self {
-        Self { tls: Some(Box::new(session)), ..self }
+        Self { tls: Some(Box::new(session)), proxy: self.tls, ..self }
     }
 
     pub(crate) const fn is_plain(&self) -> bool {
@@ -43,14 +55,18 @@ impl Stream {
     }
 
     /// Establishes TLS.
-    pub(crate) fn establish(&mut self, deadline: Instant) -> io::Result<()> {
+    pub(crate) fn establish<'a>(&mut self, until: impl Into<Until<'a>>) -> io::Result<()> {
+        let until = until.into();
+        // What the proxy's TLS has decrypted already waits for no more bytes to come.
+        self.take_in(&[])?;
         while let Some(session) = &self.tls
             && session.is_handshaking()
         {
             self.write_records()?;
+            let write = self.holds_records();
             let Some(session) = &mut self.tls else { break };
-            let interest = Interest { read: session.wants_read(), write: session.wants_write() };
-            let ready = wait_until(&self.socket, interest, deadline)?;
+            let interest = Interest { read: session.wants_read(), write };
+            let ready = until.wait(&self.socket, interest)?;
             if ready.read {
                 let mut buffer = [0; HANDSHAKE_READ];
                 let count = self.socket.try_read(&mut buffer).map(Some).or_else(nothing_yet)?;
@@ -61,11 +77,25 @@ impl Stream {
                 }
             }
         }
-        self.write_all(&[], deadline)
+        self.write_all(&[], until)
     }
 
     /// Hands records to TLS.
-    fn take_in(&mut self, mut read: &[u8]) -> io::Result<()> {
+    fn take_in(&mut self, read: &[u8]) -> io::Result<()> {
+        let Some(proxy) = &mut self.proxy else { return self.take_in_own(read) };
+        let mut between = Vec::new();
+        let below = peel(proxy, read, &mut between);
+        self.take_in_own(&between)?;
+        match (below?, &mut self.tls) {
+            (Goes::NoMore, Some(session)) if session.is_handshaking() => {
+                Err(io::ErrorKind::UnexpectedEof.into())
+            }
+            (Goes::NoMore, Some(session)) => session.read_tls(&mut io::empty()).map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    fn take_in_own(&mut self, mut read: &[u8]) -> io::Result<()> {
         let Some(session) = &mut self.tls else { return Ok(()) };
         while !read.is_empty() {
             let taken = session.read_tls(&mut read)?;
@@ -84,6 +114,40 @@ impl Stream {
     /// Decrypts what was read from the socket, and hands the plain bytes on, piece by piece. The
     /// answer tells whether the stream goes on.
     pub(crate) fn decrypt(
+        &mut self,
+        read: &[u8],
+        plain: &mut [u8],
+        mut receive: impl FnMut(&mut [u8]),
+    ) -> io::Result<Goes> {
+        let Some(proxy) = &mut self.proxy else { return self.decrypt_own(read, plain, receive) };
+        let mut between = Vec::new();
+        let below = peel(proxy, read, &mut between);
+        let goes = self.decrypt_own(&between, plain, &mut receive)?;
+        match below {
+            // Whoever has said goodbye needs nothing of the proxy any more.
+            _ if goes == Goes::NoMore => Ok(goes),
+            Ok(Goes::On) => Ok(goes),
+            // Whether the end is a good one, the TLS with the server judges.
+            Ok(Goes::NoMore) => self.decrypt_end(plain, receive),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                self.decrypt_end(plain, receive)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn decrypt_end(
+        &mut self,
+        plain: &mut [u8],
+        receive: impl FnMut(&mut [u8]),
+    ) -> io::Result<Goes> {
+        if let Some(session) = &mut self.tls {
+            session.read_tls(&mut io::empty())?;
+        }
+        self.decrypt_own(&[], plain, receive)
+    }
+
+    fn decrypt_own(
         &mut self,
         mut read: &[u8],
         plain: &mut [u8],
@@ -122,8 +186,8 @@ impl Stream {
 
     /// Tells TLS that the socket has come to its end: what follows in [`Self::decrypt`] is its judgement.
     pub(crate) fn end(&mut self) {
-        if let Some(session) = &mut self.tls {
-            let _ = session.read_tls(&mut io::empty());
+        if let Some(lowest) = self.proxy.as_mut().or(self.tls.as_mut()) {
+            let _ = lowest.read_tls(&mut io::empty());
         }
     }
 
@@ -137,26 +201,35 @@ impl Stream {
 
     /// Whether TLS holds records that the socket has not taken yet.
     pub(crate) fn holds_records(&self) -> bool {
-        self.tls.as_ref().is_some_and(|session| session.wants_write())
+        let holds = |session: &Option<Box<Session>>| {
+            session.as_ref().is_some_and(|session| session.wants_write())
+        };
+        holds(&self.tls) || holds(&self.proxy)
     }
 
     /// Writes the records that TLS holds, as far as the socket takes them.
     pub(crate) fn write_records(&mut self) -> io::Result<()> {
-        let Self { socket, tls: Some(session), .. } = self else { return Ok(()) };
-        while session.wants_write() {
-            match session.write_tls(&mut Records(socket)) {
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error),
+        let Self { socket, tls: Some(session), proxy, .. } = self else { return Ok(()) };
+        match proxy {
+            None => flush(session, &mut Records(socket)),
+            Some(proxy) => {
+                flush(session, &mut Nested { proxy: &mut *proxy, socket })?;
+                flush(proxy, &mut Records(socket))
             }
         }
-        Ok(())
     }
 
     /// Ends our half: TLS's first, then the socket's. `WouldBlock` if that has to wait.
     pub(crate) fn finish(&mut self) -> io::Result<()> {
         self.say_goodbye();
         self.write_records()?;
+        if let Some(proxy) = &mut self.proxy
+            && self.tls.as_ref().is_none_or(|session| !session.wants_write())
+            && !std::mem::replace(&mut self.proxy_notified, true)
+        {
+            proxy.send_close_notify();
+            self.write_records()?;
+        }
         if self.holds_records() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
@@ -173,7 +246,12 @@ impl Stream {
     }
 
     /// Reads plain bytes, for an opening: waits, but not beyond the deadline.
-    pub(crate) fn read_until(&mut self, buffer: &mut [u8], deadline: Instant) -> io::Result<usize> {
+    pub(crate) fn read_until<'a>(
+        &mut self,
+        buffer: &mut [u8],
+        until: impl Into<Until<'a>>,
+    ) -> io::Result<usize> {
+        let until = until.into();
         loop {
             if let Some(session) = &mut self.tls {
                 match session.reader().read(buffer) {
@@ -181,7 +259,7 @@ impl Stream {
                     done => return done,
                 }
             }
-            wait_until(&self.socket, Interest { read: true, write: false }, deadline)?;
+            until.wait(&self.socket, Interest { read: true, write: false })?;
             if self.is_plain() {
                 match self.socket.try_read(buffer).map(Some).or_else(nothing_yet)? {
                     None => continue,
@@ -192,9 +270,8 @@ impl Stream {
             match self.socket.try_read(&mut records).map(Some).or_else(nothing_yet)? {
                 None => {}
                 Some(0) => {
-                    if let Some(session) = &mut self.tls {
-                        session.read_tls(&mut io::empty())?;
-                    }
+                    self.end();
+                    self.take_in(&[])?;
                 }
                 Some(count) => self.take_in(records.get(..count).unwrap_or_default())?,
             }
@@ -202,7 +279,12 @@ impl Stream {
     }
 
     /// Writes all of it, for an opening: waits, but not beyond the deadline.
-    pub(crate) fn write_all(&mut self, mut bytes: &[u8], deadline: Instant) -> io::Result<()> {
+    pub(crate) fn write_all<'a>(
+        &mut self,
+        mut bytes: &[u8],
+        until: impl Into<Until<'a>>,
+    ) -> io::Result<()> {
+        let until = until.into();
         while !bytes.is_empty() || self.holds_records() {
             let written = if bytes.is_empty() {
                 self.write_records().map(|()| 0)
@@ -215,7 +297,7 @@ impl Stream {
             })?;
             bytes = bytes.get(count.unwrap_or(0)..).unwrap_or_default();
             if count.is_none() || self.holds_records() {
-                wait_until(&self.socket, Interest { read: false, write: true }, deadline)?;
+                until.wait(&self.socket, Interest { read: false, write: true })?;
             }
         }
         Ok(())
@@ -229,21 +311,37 @@ pub(crate) enum Goes {
     NoMore,
 }
 
-/// Waits for the socket; `TimedOut` when the deadline comes first.
-pub(crate) fn wait_until(
-    socket: &Socket,
-    interest: Interest,
-    deadline: Instant,
-) -> io::Result<Interest> {
+/// Takes off the TLS with a proxy: what was in the records that came, to the end of `between`.
+fn peel(proxy: &mut Session, mut read: &[u8], between: &mut Vec<u8>) -> io::Result<Goes> {
     loop {
-        let ready = socket.wait(interest, Some(deadline))?;
-        if ready != Interest::default() {
-            return Ok(ready);
+        let before = read.len();
+        if !read.is_empty() {
+            proxy.read_tls(&mut read)?;
         }
-        if crate::socket::now() >= deadline {
-            return Err(io::ErrorKind::TimedOut.into());
+        let processed = proxy.process_new_packets();
+        // What came ahead of a bad record is authentic.
+        let goes = match proxy.reader().read_to_end(between) {
+            Ok(_) => Goes::NoMore,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Goes::On,
+            Err(error) => return Err(error),
+        };
+        processed.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        if goes == Goes::NoMore || read.is_empty() || read.len() == before {
+            return Ok(goes);
         }
     }
+}
+
+/// Writes the records that a session holds, as far as they are taken.
+fn flush(session: &mut Session, to: &mut impl Write) -> io::Result<()> {
+    while session.wants_write() {
+        match session.write_tls(to) {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 fn nothing_yet(error: io::Error) -> io::Result<Option<usize>> {
@@ -262,6 +360,26 @@ impl Write for Records<'_> {
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         self.0.try_write(slices)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Records that go through the TLS with a proxy.
+struct Nested<'a> {
+    proxy: &'a mut Session,
+    socket: &'a Socket,
+}
+
+impl Write for Nested<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // What the socket does not take now, the proxy's session holds; up to its limit.
+        flush(self.proxy, &mut Records(self.socket))?;
+        let count = self.proxy.writer().write(bytes)?;
+        flush(self.proxy, &mut Records(self.socket))?;
+        if count == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(count) }
     }
 
     fn flush(&mut self) -> io::Result<()> {

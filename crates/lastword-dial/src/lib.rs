@@ -2,8 +2,8 @@
 //!
 //! A [`WebSocketUri`] says where; the [`Environment`] or the caller which [`Proxy`] is in between, whose
 //! handshake is a [`Tunnel`] that eats and yields bytes; [`Redirects`] where to go instead;
-//! [`interleave`] in which order the addresses of a name are tried. Drivers carry the bytes, and
-//! resolve, wait and connect. Refuses to know sockets, clocks, and the WebSocket protocol itself.
+//! a [`Race`] which address of a name is tried when. Drivers carry the bytes, and resolve, wait and
+//! connect. Refuses to know sockets, clocks, and the WebSocket protocol itself.
 //!
 //! ```
 //! use lastword_dial::{Endpoint, Progress, Proxy, Tunnel, WebSocketUri};
@@ -54,7 +54,7 @@ pub use credentials::Credentials;
 pub use environment::{Environment, NoProxy};
 pub use host::{Endpoint, Host};
 pub use proxy::{InvalidProxy, Proxy, ProxyProtocol, Resolution};
-pub use race::{STAGGER, interleave};
+pub use race::{Race, STAGGER, interleave};
 pub use redirect::{MAX_REDIRECTS, RedirectRefused, Redirects, strip_credentials};
 pub use tunnel::Tunnel;
 pub use uri::{InvalidUri, Scheme, WebSocketUri, without_user};

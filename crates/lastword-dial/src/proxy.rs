@@ -1,10 +1,11 @@
 //! What is between client and server: which protocol it speaks, where it is, and who we are to it.
 
+use core::net::SocketAddr;
 use std::fmt;
 
 use crate::authority::{Authority, Wrong};
 use crate::credentials::Credentials;
-use crate::host::Endpoint;
+use crate::host::{Endpoint, Host};
 
 /// How a proxy is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,6 +150,16 @@ impl Proxy {
             | ProxyProtocol::Socks5h => Resolution::AtProxy,
         }
     }
+
+    /// What to ask this proxy for, where [`resolution`](Self::resolution) is
+    /// [`Here`](Resolution::Here) and the server's name has these addresses: one is all that a proxy
+    /// takes, and SOCKS4 has no form for those of IPv6. `None` if there are none.
+    pub fn target(&self, found: &[SocketAddr]) -> Option<Endpoint> {
+        let fits =
+            |address: &&SocketAddr| self.protocol != ProxyProtocol::Socks4 || address.is_ipv4();
+        let address = found.iter().find(fits).or(found.first())?;
+        Some(Endpoint { host: Host::Address(address.ip()), port: address.port() })
+    }
 }
 
 impl fmt::Display for Proxy {
@@ -176,3 +187,22 @@ const SOCKS_PORT: u16 = 1080;
 
 /// What the one byte of a length can say (RFC 1929 section 2).
 const SOCKS_LONGEST: usize = 255;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_is_asked_for_the_first_address_that_it_can_take() {
+        let check = |proxy: &str, found: &[&str], expected: Option<&str>| {
+            let found: Vec<_> = found.iter().map(|text| text.parse().unwrap()).collect();
+            let target = Proxy::parse(proxy).unwrap().target(&found);
+            assert_eq!(target.map(|target| target.to_string()).as_deref(), expected, "{proxy}");
+        };
+        check("socks5://p", &["[::1]:9", "1.2.3.4:9"], Some("[::1]:9"));
+        check("socks4://p", &["[::1]:9", "1.2.3.4:9"], Some("1.2.3.4:9"));
+        // The tunnel says that it has no form for it.
+        check("socks4://p", &["[::1]:9"], Some("[::1]:9"));
+        check("socks5://p", &[], None);
+    }
+}

@@ -8,8 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::StatusCode;
-use lastword_dial::{InvalidProxy, InvalidUri, Proxy, ProxyError, RedirectRefused, SocksRefusal};
+use lastword_dial::{Host, InvalidProxy, InvalidUri, Proxy, ProxyError, RedirectRefused};
 use lastword_proto::handshake::server::{Busy, RefusalReason};
 use lastword_proto::handshake::{client, server};
 use lastword_proto::{ControlRefused, Ending, Message, SendRefused};
@@ -258,50 +257,36 @@ pub enum ConnectError {
         /// What was going on.
         phase: Phase,
     },
+    /// Another thread cancelled it (`lastword-blocking`, whose calls cannot be dropped).
+    #[error("opening was cancelled, while {phase}")]
+    Cancelled {
+        /// What was going on.
+        phase: Phase,
+    },
 }
 
 impl ConnectError {
-    /// Whether trying again later may help: names that do not resolve, connections that fail or are
-    /// lost, waits that end, and the statuses 408, 425, 429, 500, 502, 503, 504, of the server or of
-    /// a proxy. All else stays as it is until somebody changes it.
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Resolve { .. }
-            | Self::Connect { .. }
-            | Self::Unix { .. }
-            | Self::ProxyLost { .. }
-            | Self::TimedOut { .. }
-            | Self::Handshake(client::Error::Eof { .. }) => true,
-            // Of TLS, what rustls finds wrong stays wrong; what the network did may pass. In TLS 1.3 a server
-            // that refuses our certificate says so when its handshake is over for us.
-            Self::Tls { source, .. } | Self::Lost(source) => {
-                !matches!(source.kind(), io::ErrorKind::InvalidData | io::ErrorKind::Other)
-            }
-            Self::Handshake(client::Error::Refused(response)) => may_pass(response.status()),
-            Self::Proxy { source, .. } => match source {
-                ProxyError::Refused { status, .. } => may_pass(*status),
-                ProxyError::Eof { .. } => true,
-                ProxyError::Socks(why) => matches!(
-                    why,
-                    SocksRefusal::Failed
-                        | SocksRefusal::NetworkUnreachable
-                        | SocksRefusal::HostUnreachable
-                        | SocksRefusal::ConnectionRefused
-                        | SocksRefusal::TtlExpired
-                ),
-                _ => false,
+    /// The name of `host` could not be resolved, or has no address.
+    pub fn unresolved(host: &Host, source: io::Error) -> Self {
+        Self::Resolve { host: host.bare(), source }
+    }
+
+    /// Of the addresses of `host` none could be connected to; in the order in which they failed.
+    pub fn unreachable(host: &Host, mut attempts: Vec<Attempt>) -> Self {
+        match attempts.pop() {
+            Some(last) => Self::Connect {
+                address: last.address.to_string(),
+                source: last.error,
+                before: attempts,
             },
-            Self::Url { .. }
-            | Self::Request(_)
-            | Self::InvalidProxy(_)
-            | Self::Redirect(_)
-            | Self::Handshake(_) => false,
+            None => Self::no_address(host),
         }
     }
-}
 
-fn may_pass(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 408 | 425 | 429 | 500 | 502 | 503 | 504)
+    /// The name of `host` could be resolved, and has no address.
+    pub fn no_address(host: &Host) -> Self {
+        Self::unresolved(host, io::Error::new(io::ErrorKind::NotFound, "no address"))
+    }
 }
 
 /// An address that could not be connected to.

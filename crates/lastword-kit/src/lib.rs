@@ -1,10 +1,12 @@
 //! What the drivers of `lastword-proto` share, and give out as their own: errors, what was said in the
-//! opening, whom TLS trusts, randomness; and all that a server of any driver has to know: who may come
-//! in, what is answered, where a path leads, what a handler's end means, what is told of it. Knows no
-//! runtime, socket, thread or clock.
+//! opening, whom TLS trusts, randomness; all that a client of any driver was asked for, where that leads, and
+//! how it comes back; and all that a server of any driver has to know: who may come in, what is answered,
+//! where a path leads, what a handler's end means, what is told of it. Knows no runtime, socket or thread; of
+//! clocks only the calendar that a `Retry-After` may ask for.
 
 mod answer;
 mod certificates;
+mod client;
 mod counts;
 mod credentials;
 mod desk;
@@ -15,15 +17,18 @@ mod listening;
 mod log;
 mod opening;
 mod received;
+mod reconnect;
 mod report;
 mod routes;
 mod seed;
 mod shutdown;
-mod tls;
 mod tls_details;
+mod trust;
+mod verdict;
 
 pub use answer::{Answer, Incoming, Wants};
 pub use certificates::ServerTls;
+pub use client::{Journey, TlsPeer, Via, Wishes};
 pub use counts::{Census, Counts, EndedBy, Failed, Refused, TurnedAway, Visit};
 pub use credentials::{Credentials, challenge};
 pub use desk::{Observer, Outlook, Reporter, TakeDeparture};
@@ -37,11 +42,13 @@ pub use listening::{ACCEPT_AGAIN, BACKLOG, REFUSED_REST, is_of_the_guest};
 pub use log::{log_ending, record_frames, trace_frames};
 pub use opening::{Addresses, ConnectionId, Opening};
 pub use received::{Decision, Received, panicked, shutting_down};
+pub use reconnect::{Course, Resend, State, Stopped};
 pub use report::{Departure, Outcome, Report};
 pub use routes::{InvalidRoute, Params, RouteTable};
 /// The TLS that drivers speak.
 pub use rustls;
 pub use seed::fresh;
 pub use shutdown::Shutdown;
-pub use tls::platform_client;
 pub use tls_details::TlsDetails;
+pub use trust::{Identity, Trust};
+pub use verdict::Because;

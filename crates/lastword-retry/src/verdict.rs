@@ -73,15 +73,23 @@ impl Verdict {
         }
     }
 
-    /// On an opening that failed after the request had left. `received_at` is the wall clock's time, for
-    /// answers that say a date and not their own (see [`retry_after`]).
+    /// On an answer of a server or a proxy that refuses, with what it says about when to come back.
+    /// `received_at` is the wall clock's time, for answers that say a date and not their own (see
+    /// [`retry_after`]).
+    pub fn on_answer(status: StatusCode, headers: &HeaderMap, received_at: SystemTime) -> Self {
+        match Self::on_status(status) {
+            Self::Retry => retry_after(headers, received_at).map_or(Self::Retry, Self::RetryAfter),
+            verdict => verdict,
+        }
+    }
+
+    /// On an opening that failed after the request had left; `received_at` as in
+    /// [`on_answer`](Self::on_answer).
     pub fn on_opening(error: &client::Error, received_at: SystemTime) -> Self {
         match error {
-            client::Error::Refused(response) => match Self::on_status(response.status()) {
-                Self::Retry => retry_after(response.headers(), received_at)
-                    .map_or(Self::Retry, Self::RetryAfter),
-                verdict => verdict,
-            },
+            client::Error::Refused(response) => {
+                Self::on_answer(response.status(), response.headers(), received_at)
+            }
             client::Error::Eof { .. } => Self::Retry,
             _ => Self::Fatal,
         }

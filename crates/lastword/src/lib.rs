@@ -34,7 +34,6 @@ mod serve;
 mod shared;
 mod streams;
 mod sync;
-mod tls;
 mod transport;
 mod watch;
 mod websocket;
@@ -45,10 +44,10 @@ pub use connect::{Client, connect};
 pub use lastword_dial as dial;
 pub use lastword_dial::{InvalidProxy, Proxy};
 pub use lastword_kit::{
-    AcceptError, AcceptErrorKind, Answer, Attempt, ConnectError, ConnectionId, Counts, Credentials,
-    Departure, Ended, EndedBy, Failed, HandlerError, Incoming, InvalidRoute, Limits, Opening,
-    Outcome, Params, Phase, PingError, ReceiveError, Refused, Report, SendError, ServerTls,
-    Shutdown, StreamError, TlsDetails, TurnedAway, Wants,
+    AcceptError, AcceptErrorKind, Answer, Attempt, Because, ConnectError, ConnectionId, Counts,
+    Credentials, Departure, Ended, EndedBy, Failed, HandlerError, Incoming, InvalidRoute, Limits,
+    Opening, Outcome, Params, Phase, PingError, ReceiveError, Refused, Report, Resend, SendError,
+    ServerTls, Shutdown, State, Stopped, StreamError, TlsDetails, TurnedAway, Wants,
 };
 /// The protocol without I/O, that all of this stands on.
 pub use lastword_proto as proto;
@@ -61,7 +60,7 @@ pub use lastword_proto::{
 pub use lastword_retry::{Backoff, Limit, Verdict};
 pub use outbox::{TopicConfig, WhenFull};
 pub use parts::{MessageReader, MessageWriter};
-pub use reconnect::{Because, Control, Reconnect, Resend, State, Stopped, connect_forever};
+pub use reconnect::{Control, Reconnect, connect_forever};
 pub use serve::{
     Bound, Carrier, Departures, Listen, ListeningSocket, Monitor, Pending, Routes, Server,
     Upgrades, accept, serve,

@@ -4,56 +4,22 @@ mod support;
 
 use std::sync::Arc;
 
-use lastword::rustls::crypto::aws_lc_rs::default_provider;
-use lastword::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use lastword::rustls::server::WebPkiClientVerifier;
-use lastword::rustls::{RootCertStore, ServerConfig};
+use lastword::rustls::pki_types::CertificateDer;
 use lastword::{Because, Client, CloseCode, ConnectError, Server, Verdict, WebSocket};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use lastword_fakes::Authority;
 use support::{Running, echo};
 use tokio::sync::mpsc;
 
-type Shown = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
-
-/// Whoever vouches for clients.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
-
-impl Authority {
-    fn new(name: &str) -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
-    }
-
-    /// A certificate for `name`, and its key.
-    fn vouch_for(&self, name: &str) -> Shown {
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        let made = params.signed_by(&key, &self.0).unwrap();
-        (vec![made.der().clone()], PrivatePkcs8KeyDer::from(key.serialize_der()).into())
-    }
-
-    /// A server that lets in whom this authority vouches for, and nobody else; and what they showed.
-    async fn guard(&self) -> (Running, mpsc::UnboundedReceiver<Vec<CertificateDer<'static>>>) {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.0.der().clone()).unwrap();
-        let provider = Arc::new(default_provider());
-        let guard = WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone());
-        let (chain, key) = self.vouch_for("localhost");
-        let tls = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_client_cert_verifier(guard.build().unwrap())
-            .with_single_cert(chain, key)
-            .unwrap();
-        let (showed, seen) = mpsc::unbounded_channel();
-        let handler = move |ws: WebSocket| {
-            showed.send(ws.tls().unwrap().peer_certificates.clone()).unwrap_or(());
-            echo(ws)
-        };
-        (Running::start(Server::new().tls(Arc::new(tls)), handler).await, seen)
-    }
+/// A server that lets in whom this authority vouches for, and nobody else; and what they showed.
+async fn guard(
+    authority: &Authority,
+) -> (Running, mpsc::UnboundedReceiver<Vec<CertificateDer<'static>>>) {
+    let (showed, seen) = mpsc::unbounded_channel();
+    let handler = move |ws: WebSocket| {
+        showed.send(ws.tls().unwrap().peer_certificates.clone()).unwrap_or(());
+        echo(ws)
+    };
+    (Running::start(Server::new().tls(authority.guard()), handler).await, seen)
 }
 
 fn client(server: &Running) -> Client {
@@ -65,7 +31,7 @@ fn client(server: &Running) -> Client {
 #[tokio::test]
 async fn a_certificate_that_is_vouched_for_opens_and_the_server_sees_it() {
     let authority = Authority::new("ours");
-    let (server, mut seen) = authority.guard().await;
+    let (server, mut seen) = guard(&authority).await;
     let (chain, key) = authority.vouch_for("ada");
     let client = client(&server).tls_client_certificate(chain.clone(), key);
     let mut ws = client.connect().await.unwrap();
@@ -79,7 +45,7 @@ async fn a_certificate_that_is_vouched_for_opens_and_the_server_sees_it() {
 #[tokio::test]
 async fn no_certificate_and_one_of_somebody_else_are_refused_for_good() {
     let authority = Authority::new("ours");
-    let (server, _) = authority.guard().await;
+    let (server, _) = guard(&authority).await;
     let (chain, key) = Authority::new("theirs").vouch_for("ada");
     let stranger = client(&server).tls_client_certificate(chain, key);
     for (who, client, why) in
@@ -100,7 +66,7 @@ async fn no_certificate_and_one_of_somebody_else_are_refused_for_good() {
 #[tokio::test]
 async fn a_key_that_is_not_the_certificates_is_told_before_anything_is_said() {
     let authority = Authority::new("ours");
-    let (server, _) = authority.guard().await;
+    let (server, _) = guard(&authority).await;
     let ((chain, _), (_, key)) = (authority.vouch_for("ada"), authority.vouch_for("bob"));
     let error = client(&server).tls_client_certificate(chain, key).connect().await.unwrap_err();
     let ConnectError::Tls { source, .. } = &error else { panic!("{error:?}") };

@@ -245,6 +245,10 @@ impl WebSocket {
         self.sender.opening()
     }
 
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        self.sender.shared()
+    }
+
     /// What TLS came to, while the connection is open; `None` without TLS, over a socket of the
     /// caller's own that is encrypted already, and when the socket is gone.
     pub fn tls(&self) -> Option<TlsDetails> {

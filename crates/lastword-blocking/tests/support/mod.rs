@@ -8,12 +8,10 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 
-use lastword_blocking::rustls::crypto::aws_lc_rs::default_provider;
-use lastword_blocking::rustls::pki_types::PrivatePkcs8KeyDer;
-use lastword_blocking::rustls::{ClientConfig, RootCertStore, ServerConfig};
 use lastword_blocking::{
     Client, Config, Ending, HandlerError, Outcome, Report, Routes, Server, Stop, WebSocket,
 };
+pub(crate) use lastword_fakes::certificates;
 
 /// What two peers talk over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,26 +77,17 @@ pub(crate) fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// A server's certificate for localhost, and a client that trusts no other.
-pub(crate) fn certificates() -> (Arc<ServerConfig>, Arc<ClientConfig>) {
-    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-    let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
-    let certificate = made.cert.der().clone();
-    let provider = Arc::new(default_provider());
-    let server = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.clone()], key.into())
-        .unwrap();
-    let mut roots = RootCertStore::empty();
-    roots.add(certificate).unwrap();
-    let client = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    (Arc::new(server), Arc::new(client))
+/// A server on a port of its own that sends back what comes.
+pub(crate) fn echo_server(server: Server) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let server = server.clone();
+            thread::spawn(move || server.accept(stream).map(echo));
+        }
+    });
+    address
 }
 
 /// A server in a thread of its own.

@@ -1,7 +1,7 @@
 //! Clients: from a URL to a connection.
 //!
 //! Finds the way, says the opening, and follows redirects; then the core takes over. One deadline
-//! covers it all. What can be decided without I/O is decided in `lastword-dial`.
+//! covers it all. What can be decided without I/O is decided in `lastword-kit` and `lastword-dial`.
 
 mod race;
 mod way;
@@ -12,24 +12,20 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use http::HeaderMap;
-use http::header::{AUTHORIZATION, HeaderName, HeaderValue, USER_AGENT};
-use lastword_dial::{
-    MAX_REDIRECTS, Proxy, RedirectRefused, Redirects, WebSocketUri, strip_credentials, without_user,
-};
-use lastword_kit::{Addresses, ConnectError, Phase};
-use lastword_proto::handshake::client::{self, Opening};
-use lastword_proto::{Agreement, Config, Unconfirmed};
+use http::header::{HeaderName, HeaderValue};
+use lastword_dial::Proxy;
+use lastword_kit::{Addresses, ConnectError, Identity, Journey, Phase, Trust, Via, Wishes};
+use lastword_proto::handshake::client::Opening;
+use lastword_proto::{Agreement, Config};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 
 use crate::pump::Pump;
 use crate::shared::{Keeper, Shared};
-use crate::tls::{Identity, Trust};
 use crate::transport::{Plain, Transport};
 use crate::websocket::WebSocket;
-use way::{Patience, Via, Way};
+use way::Patience;
 
 /// Connects to a `ws://` or `wss://` URL with default settings. [`Client`] has more.
 ///
@@ -59,61 +55,47 @@ pub async fn connect(url: impl Into<String>) -> Result<WebSocket, ConnectError> 
 /// header like any other, and the caller's to keep.
 #[derive(Clone)]
 pub struct Client {
-    url: String,
-    config: Config,
-    headers: HeaderMap,
-    subprotocols: Vec<String>,
-    origin: Option<HeaderValue>,
-    max_redirects: usize,
-    way: Way,
+    wishes: Wishes,
 }
 
 impl Client {
     /// A connection to `url`, with default settings.
     pub fn new(url: impl Into<String>) -> Self {
-        Self {
-            url: url.into(),
-            config: Config::default(),
-            headers: HeaderMap::new(),
-            subprotocols: Vec::new(),
-            origin: None,
-            max_redirects: MAX_REDIRECTS,
-            way: Way::default(),
-        }
+        Self { wishes: Wishes::new(url) }
     }
 
     /// Limits, timeouts, keepalive and compression.
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
-        self.config = config;
+        self.wishes.config = config;
         self
     }
 
     /// Adds a header to the request.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.append(name, value);
+        self.wishes.header(name, value);
         self
     }
 
     /// Offers a subprotocol; the first offered is the preferred.
     #[must_use]
     pub fn subprotocol(mut self, name: impl Into<String>) -> Self {
-        self.subprotocols.push(name.into());
+        self.wishes.subprotocols.push(name.into());
         self
     }
 
     /// Sends an `Origin`, as a browser would.
     #[must_use]
     pub fn origin(mut self, origin: HeaderValue) -> Self {
-        self.origin = Some(origin);
+        self.wishes.origin = Some(origin);
         self
     }
 
     /// Sends this `User-Agent` instead of ours.
     #[must_use]
     pub fn user_agent(mut self, agent: HeaderValue) -> Self {
-        self.headers.insert(USER_AGENT, agent);
+        self.wishes.user_agent(agent);
         self
     }
 
@@ -125,7 +107,7 @@ impl Client {
     /// header whose value [is sensitive](HeaderValue::set_sensitive).
     #[must_use]
     pub const fn max_redirects(mut self, limit: usize) -> Self {
-        self.max_redirects = limit;
+        self.wishes.max_redirects = limit;
         self
     }
 
@@ -139,14 +121,14 @@ impl Client {
     /// ```
     #[must_use]
     pub fn proxy(mut self, proxy: Proxy) -> Self {
-        self.way.via = Via::Proxy(proxy);
+        self.wishes.via = Via::Proxy(proxy);
         self
     }
 
     /// Goes through no proxy, whatever the environment says.
     #[must_use]
     pub fn no_proxy(mut self) -> Self {
-        self.way.via = Via::Nobody;
+        self.wishes.via = Via::Nobody;
         self
     }
 
@@ -156,21 +138,21 @@ impl Client {
     /// [`Environment`](lastword_dial::Environment).
     #[must_use]
     pub fn proxy_from_environment(mut self) -> Self {
-        self.way.via = Via::Environment;
+        self.wishes.via = Via::Environment;
         self
     }
 
     /// Uses this configuration of TLS with a proxy of HTTPS, instead of the platform's roots.
     #[must_use]
     pub fn proxy_tls(mut self, config: Arc<ClientConfig>) -> Self {
-        self.way.proxy_trust = Trust::Own(config);
+        self.wishes.proxy_trust = Trust::Own(config);
         self
     }
 
     /// Connects from this address of ours; addresses of the other family are not reached then.
     #[must_use]
     pub const fn local_address(mut self, address: IpAddr) -> Self {
-        self.way.local_address = Some(address);
+        self.wishes.local_address = Some(address);
         self
     }
 
@@ -178,7 +160,7 @@ impl Client {
     /// stream of the caller's own.
     #[must_use]
     pub fn tls(mut self, config: Arc<ClientConfig>) -> Self {
-        self.way.trust = Trust::Own(config);
+        self.wishes.trust = Trust::Own(config);
         self
     }
 
@@ -186,7 +168,7 @@ impl Client {
     /// only as new as this program.
     #[must_use]
     pub fn tls_webpki_roots(mut self) -> Self {
-        self.way.trust = Trust::Webpki;
+        self.wishes.trust = Trust::Webpki;
         self
     }
 
@@ -198,14 +180,14 @@ impl Client {
         chain: Vec<CertificateDer<'static>>,
         key: PrivateKeyDer<'static>,
     ) -> Self {
-        self.way.identity = Some(Arc::new(Identity { chain, key }));
+        self.wishes.identity = Some(Arc::new(Identity::new(chain, key)));
         self
     }
 
     /// Verifies that the certificate is for this name, and sends it as SNI, instead of the URL's host.
     #[must_use]
     pub fn tls_server_name(mut self, name: ServerName<'static>) -> Self {
-        self.way.server_name = Some(name);
+        self.wishes.server_name = Some(name);
         self
     }
 
@@ -214,14 +196,13 @@ impl Client {
     /// with its root, given to [`tls`](Self::tls). Proxies are verified all the same.
     #[must_use]
     pub fn danger_accept_invalid_certs(mut self) -> Self {
-        self.way.trust = Trust::Anybody;
+        self.wishes.trust = Trust::Anybody;
         self
     }
 
     /// Keeps what was handed over until it is confirmed, so that it can be sent again.
-    pub(crate) fn keep_unconfirmed(mut self) -> Self {
-        self.config.unconfirmed = Unconfirmed::Kept;
-        self
+    pub(crate) const fn keep_unconfirmed(&mut self) {
+        self.wishes.keep_unconfirmed();
     }
 
     /// Connects.
@@ -232,27 +213,14 @@ impl Client {
     /// # Cancel safety
     /// Dropping the future closes the socket; nothing is left behind.
     pub async fn connect(self) -> Result<WebSocket, ConnectError> {
-        let mut uri = self.uri()?;
-        let mut headers = self.headers.clone();
-        let patience = Patience::new(self.config.open_timeout);
-        let mut redirects = Redirects::at_most(self.max_redirects);
+        let patience = Patience::of(&self.wishes);
+        let mut journey = Journey::begin(&self.wishes)?;
         loop {
-            let (transport, addresses) = self.way.go(&uri, patience).await?;
-            let refused = match self.open(&uri, &headers, transport, addresses, patience).await {
-                Err(ConnectError::Handshake(client::Error::Refused(response)))
-                    if self.max_redirects > 0 =>
-                {
-                    response
-                }
-                other => return other,
-            };
-            let Some(to) = redirects.follow(&uri, refused.status(), refused.headers())? else {
-                return Err(client::Error::Refused(refused).into());
-            };
-            if !to.is_same_origin(&uri) {
-                strip_credentials(&mut headers);
+            let (transport, addresses) = way::go(&self.wishes, journey.uri(), patience).await?;
+            match self.open(journey.opening()?, transport, addresses, patience).await {
+                Err(failed) => journey.follow(failed)?,
+                opened => return opened,
             }
-            uri = to;
         }
     }
 
@@ -266,14 +234,14 @@ impl Client {
     /// Dropping the future closes the socket; nothing is left behind.
     #[cfg(unix)]
     pub async fn connect_unix(self, path: impl AsRef<Path>) -> Result<WebSocket, ConnectError> {
-        let uri = self.uri()?;
-        let patience = Patience::new(self.config.open_timeout);
+        let patience = Patience::of(&self.wishes);
+        let journey = Journey::begin(&self.wishes)?;
         let path = path.as_ref();
         let failed = |source| ConnectError::Unix { path: path.to_owned(), source };
         let connecting = async { tokio::net::UnixStream::connect(path).await.map_err(failed) };
         let stream = patience.within(Phase::Connecting, connecting).await?;
-        let transport = self.way.secure(&uri, stream, patience).await?;
-        self.open_here(&uri, transport, patience).await
+        let transport = way::secure(&self.wishes, journey.uri(), stream, patience).await?;
+        self.open_here(&journey, transport, patience).await
     }
 
     /// Opens a connection over a stream of the caller's own; the URL gives host and path. No redirect
@@ -292,60 +260,38 @@ impl Client {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let uri = self.uri()?;
-        let patience = Patience::new(self.config.open_timeout);
+        let patience = Patience::of(&self.wishes);
+        let journey = Journey::begin(&self.wishes)?;
         let stream = Plain(stream);
-        let transport: Box<dyn Transport> = match self.way.trust {
-            Trust::Platform => Box::new(stream),
-            _ => self.way.secure(&uri, stream, patience).await?,
+        let transport: Box<dyn Transport> = if self.wishes.secures_own_streams() {
+            way::secure(&self.wishes, journey.uri(), stream, patience).await?
+        } else {
+            Box::new(stream)
         };
-        self.open_here(&uri, transport, patience).await
-    }
-
-    fn uri(&self) -> Result<WebSocketUri, ConnectError> {
-        WebSocketUri::parse(&self.url)
-            .map_err(|why| ConnectError::Url { url: without_user(&self.url), why })
+        self.open_here(&journey, transport, patience).await
     }
 
     /// Opens over a stream that leads to one place only.
     async fn open_here(
-        self,
-        uri: &WebSocketUri,
+        &self,
+        journey: &Journey<'_>,
         transport: Box<dyn Transport>,
         patience: Patience,
     ) -> Result<WebSocket, ConnectError> {
-        let addresses = Addresses::default();
-        let opened = self.open(uri, &self.headers, transport, addresses, patience).await;
-        if let Err(ConnectError::Handshake(client::Error::Refused(response))) = &opened
-            && self.max_redirects > 0
-            && let Some(to) =
-                Redirects::at_most(1).follow(uri, response.status(), response.headers())?
-        {
-            return Err(RedirectRefused::OwnStream { to: Box::new(to) }.into());
-        }
-        opened
+        let opened = self.open(journey.opening()?, transport, Addresses::default(), patience).await;
+        opened.map_err(|failed| journey.stay(failed))
     }
 
     async fn open(
         &self,
-        uri: &WebSocketUri,
-        headers: &HeaderMap,
+        opening: Opening,
         mut transport: Box<dyn Transport>,
         addresses: Addresses,
         patience: Patience,
     ) -> Result<WebSocket, ConnectError> {
-        let mut options = client::Options::new(uri.host_header(), uri.path().clone());
-        options.subprotocols = self.subprotocols.clone();
-        options.origin = self.origin.clone();
-        options.headers = headers.clone();
-        if let Some(credentials) = uri.credentials() {
-            // What the caller set is meant so.
-            options.headers.entry(AUTHORIZATION).or_insert_with(|| credentials.basic());
-        }
-        let opening = Opening::new(options, &self.config, lastword_kit::fresh())?;
         let talk = converse(&mut transport, opening);
         let agreement = patience.within(Phase::Handshake, talk).await?;
-        let config = Arc::new(self.config.clone());
+        let config = Arc::new(self.wishes.config.clone());
         let shared = Shared::new(transport, agreement, addresses, config, Keeper::Pump);
         tokio::spawn(Pump::new(Arc::clone(&shared)));
         Ok(WebSocket::new(shared))
@@ -355,11 +301,7 @@ impl Client {
 /// Without the URL's user information, and without values of headers.
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client")
-            .field("url", &without_user(&self.url))
-            .field("config", &self.config)
-            .field("way", &self.way)
-            .finish_non_exhaustive()
+        f.debug_struct("Client").field("wishes", &self.wishes).finish()
     }
 }
 

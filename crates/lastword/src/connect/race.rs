@@ -1,17 +1,17 @@
 //! Connections to the addresses of a name, until one stands (happy eyeballs, RFC 8305).
 
-use std::future::{Future, poll_fn};
+use std::future::{Future, pending, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::task::Poll;
 
-use lastword_dial::{STAGGER, interleave};
+use lastword_dial::Race;
 use lastword_kit::Attempt;
 use tokio::time::{Instant, sleep_until};
 
 /// The first connection that stands; all attempts, in the order in which they failed, if none does.
-/// The next one begins when one has failed, or when the last one has run for 250 ms.
+/// Who begins when, [`Race`] decides.
 pub(super) async fn race<S, F>(
     addresses: impl IntoIterator<Item = SocketAddr>,
     connect: impl Fn(SocketAddr) -> F,
@@ -19,39 +19,54 @@ pub(super) async fn race<S, F>(
 where
     F: Future<Output = io::Result<S>>,
 {
-    let mut waiting = interleave(addresses).into_iter();
+    let mut race = Race::among(addresses);
     let mut running: Vec<(SocketAddr, Pin<Box<F>>)> = Vec::new();
     let mut failed = Vec::new();
     loop {
-        if let Some(address) = waiting.next() {
+        while let Some(address) = race.begin(Instant::now().into_std()) {
             running.push((address, Box::pin(connect(address))));
-        } else if running.is_empty() {
+        }
+        if running.is_empty() {
             return Err(failed);
         }
-        let may_join = waiting.len() > 0;
-        let mut patience = pin!(sleep_until(Instant::now() + STAGGER));
-        let stands = poll_fn(|cx| {
+        let due = race.due();
+        let mut patience = pin!(async {
+            match due {
+                Some(due) => sleep_until(due.into()).await,
+                None => pending().await,
+            }
+        });
+        let came = poll_fn(|cx| {
             for index in 0..running.len() {
                 let (address, attempt) = &mut running[index];
                 if let Poll::Ready(result) = attempt.as_mut().poll(cx) {
                     let address = *address;
                     drop(running.remove(index));
                     return Poll::Ready(match result {
-                        Ok(stream) => Some(stream),
+                        Ok(stream) => Came::Stands(stream),
                         Err(error) => {
                             failed.push(Attempt { address, error });
-                            None
+                            Came::Failed
                         }
                     });
                 }
             }
-            let next = may_join && patience.as_mut().poll(cx).is_ready();
-            if next { Poll::Ready(None) } else { Poll::Pending }
+            patience.as_mut().poll(cx).map(|()| Came::Turn)
         });
-        if let Some(stream) = stands.await {
-            return Ok(stream);
+        match came.await {
+            Came::Stands(stream) => return Ok(stream),
+            Came::Failed => race.failed(),
+            Came::Turn => {}
         }
     }
+}
+
+/// What the race has come to.
+enum Came<S> {
+    Stands(S),
+    Failed,
+    /// It is the next one's turn.
+    Turn,
 }
 
 #[cfg(test)]

@@ -2,67 +2,13 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
 
+use lastword_kit::State;
 use lastword_proto::{CloseCode, CloseFrame};
-use lastword_retry::Limit;
 use tokio::sync::watch;
 
-use crate::reconnect::because::Because;
 use crate::shared::{Shared, now};
 use crate::sync::Mutex;
-
-/// What a [`Reconnect`](crate::Reconnect) is doing.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum State {
-    /// Nobody has asked it for a connection yet.
-    New,
-    /// It tries to connect.
-    Connecting {
-        /// Which attempt it is since the last healthy connection, from 1.
-        attempt: u32,
-    },
-    /// A connection was handed out. That it has ended is noticed when the next one is asked for.
-    Connected,
-    /// It waits before the next attempt.
-    Waiting {
-        /// When that begins.
-        until: Instant,
-        /// Why there is no connection.
-        because: Because,
-    },
-    /// There will be no further connection.
-    Stopped(Stopped),
-}
-
-/// Why a [`Reconnect`](crate::Reconnect) makes no further connection.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Stopped {
-    /// Somebody asked for it.
-    Asked,
-    /// It gave up.
-    GaveUp {
-        /// Which limit was reached, or that it was not worth a retry.
-        limit: Limit,
-        /// What happened last.
-        because: Because,
-    },
-}
-
-impl fmt::Display for Stopped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Asked => f.write_str("reconnecting was stopped"),
-            Self::GaveUp { limit, because } => {
-                write!(f, "reconnecting was given up, {limit}: {because}")
-            }
-        }
-    }
-}
-
-impl std::error::Error for Stopped {}
 
 /// A handle on a [`Reconnect`](crate::Reconnect), for other tasks: stops it, and tells what it is doing.
 /// Clones control the same one.

@@ -1,20 +1,18 @@
 //! Clients that come back: one connection after the other, with pauses between them.
 //!
 //! Learns how a connection ended from what its handles share, wherever those have gone to. When to come
-//! back, and whether to, `lastword-retry` decides; here are its clock, its dice, and the doing.
+//! back, whether to, and with what, a `Course` decides; here are its clock and the doing.
 
-mod because;
 mod control;
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
-use lastword_kit::ConnectError;
+use lastword_kit::{Because, ConnectError, Course, Resend, State, Stopped};
 use lastword_proto::{Ending, Message};
-use lastword_retry::{Backoff, Next, Schedule, Verdict};
+use lastword_retry::{Backoff, Verdict};
 use tokio::sync::watch;
 use tokio::time::Sleep;
 
@@ -23,9 +21,8 @@ use crate::shared::{Shared, now};
 use crate::sync::Mutex;
 use crate::websocket::WebSocket;
 
-pub use because::Because;
 use control::Board;
-pub use control::{Control, State, Stopped};
+pub use control::Control;
 
 /// Connects to a `ws://` or `wss://` URL, again and again, with default settings.
 /// [`Client::reconnecting`] has more.
@@ -62,45 +59,13 @@ impl Client {
 #[must_use = "makes connections when `next` is called"]
 pub struct Reconnect {
     source: Source,
-    schedule: Schedule,
-    classify: Box<dyn Fn(&Because) -> Verdict + Send>,
-    observe: Box<dyn FnMut(&State) + Send>,
-    resend: Resend,
+    course: Course,
     phase: Phase,
-    /// Messages for the next connection.
-    carried: VecDeque<Message>,
     /// The last connection that is over.
     previous: Option<Arc<Shared>>,
     board: Arc<Board>,
     stop: watch::Receiver<bool>,
     states: watch::Sender<State>,
-}
-
-/// What becomes of messages that a connection accepted, when the next one is there.
-///
-/// Messages that are sent again go first and in their order. Those that a waiting `send` gave back with
-/// its error are the caller's, and so are those that were taken with
-/// [`WebSocket::take_unsent`] before.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(
-    clippy::exhaustive_enums,
-    reason = "nothing, what surely did not arrive, or all that may not have"
-)]
-pub enum Resend {
-    /// None is sent again. [`Reconnect::unsent`] gives back what did not leave.
-    #[default]
-    Nothing,
-    /// Those of which the operating system had not taken the last byte: the old peer cannot have read one
-    /// of them whole, so that none arrives twice. Those that were handed over and did not arrive are lost.
-    Unsent,
-    /// Those as well that were handed over and not confirmed: none is lost, and those may arrive twice
-    /// that the old peer read without its word on it (the pong of a later ping) reaching us: at most
-    /// what was sent since the last ping that it answered. A closing handshake confirms nothing, since
-    /// two closes that cross look the same as an answer: whoever closes calls [`WebSocket::ping`] before,
-    /// and nothing arrives twice. Sets
-    /// [`Config::unconfirmed`](crate::Config::unconfirmed) of a [`Client`]; whoever connects by
-    /// [`Reconnect::new`] sets it there. What waits for confirmation then takes up `send_buffer`, too.
-    Unconfirmed,
 }
 
 /// Where connections come from.
@@ -118,7 +83,7 @@ enum Phase {
     Waiting(Pin<Box<Sleep>>),
     Opening(Opening),
     Open(Arc<Shared>),
-    Stopped(Stopped),
+    Stopped,
 }
 
 /// What a phase came to.
@@ -139,7 +104,7 @@ impl Phase {
             }
             Self::Opening(opening) => Came::Opened(opening.as_mut().await),
             Self::Open(shared) => Came::Ended(shared.ended().await),
-            Self::Stopped(_) => Came::Stop,
+            Self::Stopped => Came::Stop,
         }
     }
 }
@@ -170,12 +135,8 @@ impl Reconnect {
         let (stop, stopped) = watch::channel(false);
         Self {
             source,
-            schedule: Schedule::new(Backoff::default()),
-            classify: Box::new(Because::verdict),
-            observe: Box::new(|_| {}),
-            resend: Resend::Nothing,
+            course: Course::default(),
             phase: Phase::Due,
-            carried: VecDeque::new(),
             previous: None,
             board: Arc::new(Board { stop, current: Mutex::new(None) }),
             stop: stopped,
@@ -185,7 +146,7 @@ impl Reconnect {
 
     /// How long it waits, and when it gives up.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
-        self.schedule = Schedule::new(backoff);
+        self.course.backoff(backoff);
         self
     }
 
@@ -200,20 +161,20 @@ impl Reconnect {
     /// });
     /// ```
     pub fn classify(mut self, classify: impl Fn(&Because) -> Verdict + Send + 'static) -> Self {
-        self.classify = Box::new(classify);
+        self.course.classify(classify);
         self
     }
 
     /// Tells each state as it begins. The observer is called inside of [`next`](Self::next) and should
     /// not take long; [`Control::changed`] is for tasks that wait.
     pub fn on_state(mut self, observe: impl FnMut(&State) + Send + 'static) -> Self {
-        self.observe = Box::new(observe);
+        self.course.on_state(observe);
         self
     }
 
     /// What becomes of messages that a connection accepted and could not send.
     pub fn resend(mut self, resend: Resend) -> Self {
-        self.resend = resend;
+        self.course.resend(resend);
         self
     }
 
@@ -233,7 +194,7 @@ impl Reconnect {
     /// Nothing is lost: a pause and an attempt go on at the next call, from where they were.
     pub async fn next(&mut self) -> Option<WebSocket> {
         loop {
-            if matches!(self.phase, Phase::Stopped(_)) {
+            if matches!(self.phase, Phase::Stopped) {
                 return None;
             }
             let came = tokio::select! {
@@ -242,7 +203,7 @@ impl Reconnect {
                 came = self.phase.came() => came,
             };
             match came {
-                Came::Stop => self.stop(Stopped::Asked),
+                Came::Stop => self.stop(),
                 Came::Due => self.attempt(),
                 Came::Opened(Ok(ws)) => {
                     if let Some(ws) = self.hand_out(ws) {
@@ -250,12 +211,8 @@ impl Reconnect {
                     }
                 }
                 Came::Opened(Err(error)) => {
-                    let now = now();
-                    self.over(
-                        Because::Failed(Arc::new(error)),
-                        now,
-                        |schedule, verdict, random| schedule.failed(verdict, random, now),
-                    );
+                    let due = self.course.failed(error, now());
+                    self.wait(due);
                 }
                 Came::Ended(ending) => self.ended(ending),
             }
@@ -275,27 +232,27 @@ impl Reconnect {
         }
         // What is older goes ahead of that.
         self.collect();
-        std::mem::take(&mut self.carried).into()
+        self.course.take_carried()
     }
 
     /// Why there will be no further connection; `None` while there may be one.
     pub const fn stopped(&self) -> Option<&Stopped> {
-        match &self.phase {
-            Phase::Stopped(stopped) => Some(stopped),
-            _ => None,
-        }
+        self.course.stopped()
     }
 
     fn attempt(&mut self) {
-        let attempt = self.schedule.attempt(now());
+        let attempt = self.course.attempt(now());
         self.phase = Phase::Opening(match &mut self.source {
             Source::Caller(connect) => connect(attempt),
-            Source::Client(client) if self.resend == Resend::Unconfirmed => {
-                Box::pin(client.as_ref().clone().keep_unconfirmed().connect())
+            Source::Client(client) => {
+                let mut client = client.as_ref().clone();
+                if self.course.wants_unconfirmed() {
+                    client.keep_unconfirmed();
+                }
+                Box::pin(client.connect())
             }
-            Source::Client(client) => Box::pin(client.as_ref().clone().connect()),
         });
-        self.tell(State::Connecting { attempt });
+        self.publish();
     }
 
     /// Hands out a connection, unless somebody has asked to stop in the meantime.
@@ -304,14 +261,13 @@ impl Reconnect {
         // First here, then look: whoever closes stops first, and then looks here.
         *self.board.current.lock() = Some(Arc::clone(&shared));
         if *self.stop.borrow() {
-            self.stop(Stopped::Asked);
+            self.stop();
             return None;
         }
-        if self.resend != Resend::Nothing {
-            ws.resend(&mut self.carried);
-        }
+        shared.request(|inner| self.course.resend_over(&mut inner.connection));
         self.phase = Phase::Open(shared);
-        self.tell(State::Connected);
+        self.course.handed_out();
+        self.publish();
         Some(ws)
     }
 
@@ -319,51 +275,33 @@ impl Reconnect {
         if let Phase::Open(shared) = std::mem::replace(&mut self.phase, Phase::Due) {
             self.previous = Some(shared);
         }
-        if self.resend != Resend::Nothing {
+        if self.course.resends() {
             self.collect();
         }
-        // A goodbye that takes its time is no sign of health.
-        let lived = ending.began_at.saturating_duration_since(ending.opened_at);
-        let at = ending.ended_at;
-        self.over(Because::Ended(ending), at, |schedule, verdict, random| {
-            schedule.ended(lived, verdict, random, at)
-        });
+        let due = self.course.ended(ending);
+        self.wait(due);
     }
 
-    /// There is no connection since `at`: what now?
-    fn over(
-        &mut self,
-        because: Because,
-        at: Instant,
-        ask: impl FnOnce(&mut Schedule, Verdict, u64) -> Next,
-    ) {
-        let verdict = (self.classify)(&because);
-        let random = u64::from_ne_bytes(lastword_kit::fresh());
-        match ask(&mut self.schedule, verdict, random) {
-            Next::Wait(delay) => {
-                tracing::info!(?delay, "reconnecting in {:.1} s: {because}", delay.as_secs_f64());
-                let until = at + delay;
-                self.phase = Phase::Waiting(Box::pin(tokio::time::sleep_until(until.into())));
-                self.tell(State::Waiting { until, because });
-            }
-            Next::GiveUp(limit) => {
-                tracing::info!("reconnecting no more, {limit}: {because}");
-                self.stop(Stopped::GaveUp { limit, because });
-            }
-        }
+    /// Until the next attempt is due, if there is to be one.
+    fn wait(&mut self, due: Option<Instant>) {
+        self.phase = match due {
+            Some(due) => Phase::Waiting(Box::pin(tokio::time::sleep_until(due.into()))),
+            None => Phase::Stopped,
+        };
+        self.publish();
     }
 
-    fn stop(&mut self, stopped: Stopped) {
-        let phase = Phase::Stopped(stopped.clone());
-        if let Phase::Open(shared) = std::mem::replace(&mut self.phase, phase) {
+    fn stop(&mut self) {
+        if let Phase::Open(shared) = std::mem::replace(&mut self.phase, Phase::Stopped) {
             self.previous = Some(shared);
         }
-        self.tell(State::Stopped(stopped));
+        self.course.stop();
+        self.publish();
     }
 
-    fn tell(&mut self, state: State) {
-        (self.observe)(&state);
-        self.states.send_replace(state);
+    /// Tells those who look on what it is doing now.
+    fn publish(&self) {
+        self.states.send_replace(self.course.state().clone());
     }
 
     /// Takes what the last connection could not send.
@@ -373,17 +311,8 @@ impl Reconnect {
         }
     }
 
-    /// What a connection has left behind goes ahead of what it had not accepted any more.
     fn take_from(&mut self, shared: &Shared) {
-        let mut inner = shared.lock();
-        let mut left = match self.resend {
-            Resend::Unconfirmed => inner.connection.take_unconfirmed(),
-            Resend::Nothing | Resend::Unsent => Vec::new(),
-        };
-        left.extend(inner.connection.take_unsent());
-        for message in left.into_iter().rev() {
-            self.carried.push_front(message);
-        }
+        self.course.collect(&mut shared.lock().connection);
     }
 }
 
@@ -395,11 +324,6 @@ async fn asked(stop: &mut watch::Receiver<bool>) {
 
 impl fmt::Debug for Reconnect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reconnect")
-            .field("state", &*self.states.borrow())
-            .field("schedule", &self.schedule)
-            .field("resend", &self.resend)
-            .field("carried", &self.carried.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Reconnect").field("course", &self.course).finish_non_exhaustive()
     }
 }

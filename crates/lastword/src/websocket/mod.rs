@@ -6,7 +6,6 @@
 mod receiver;
 mod sender;
 
-use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -287,20 +286,6 @@ impl WebSocket {
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         self.sender.shared()
-    }
-
-    /// Sends messages of an earlier connection ahead of all others, whether or not there is room; leaves
-    /// those that are not accepted.
-    pub(crate) fn resend(&self, messages: &mut VecDeque<Message>) {
-        self.shared().request(|inner| {
-            while let Some(message) = messages.pop_front() {
-                // How they were compressed is not known any more, and some must not be.
-                if let Err(refused) = inner.connection.send(message, Compression::Never) {
-                    messages.push_front(refused.into_message());
-                    break;
-                }
-            }
-        });
     }
 
     /// What TLS came to, while the connection is open; `None` without TLS, over a stream of the

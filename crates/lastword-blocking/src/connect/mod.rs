@@ -1,0 +1,329 @@
+//! Clients: from a URL to a connection.
+//!
+//! Finds the way, says the opening, and follows redirects; then the core takes over. One deadline
+//! covers it all. What can be decided without I/O is decided in `lastword-kit` and `lastword-dial`.
+
+mod race;
+mod resolve;
+mod way;
+
+use std::fmt;
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::Arc;
+
+use http::header::{HeaderName, HeaderValue};
+use lastword_dial::Proxy;
+use lastword_kit::rustls::ClientConfig;
+use lastword_kit::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use lastword_kit::{Addresses, ConnectError, Identity, Journey, Phase, Trust, Via, Wishes};
+use lastword_proto::handshake::client::Opening;
+use lastword_proto::{Agreement, Config};
+
+use crate::cancel::Cancel;
+use crate::pump;
+use crate::shared::Shared;
+use crate::socket::{Socket, Until, now};
+use crate::stream::Stream;
+use crate::websocket::WebSocket;
+use way::Patience;
+
+/// Connects to a `ws://` or `wss://` URL with default settings. [`Client`] has more.
+///
+/// # Errors
+/// [`ConnectError`]: what failed, and whose fault it was.
+pub fn connect(url: impl Into<String>) -> Result<WebSocket, ConnectError> {
+    Client::new(url).connect()
+}
+
+/// A connection to be made, with its options.
+///
+/// ```no_run
+/// # fn example() -> Result<(), lastword_blocking::ConnectError> {
+/// let ws = lastword_blocking::Client::new("wss://example.com/feed")
+///     .subprotocol("v2.feed")
+///     .connect()?;
+/// # Ok(()) }
+/// ```
+///
+/// By default a client goes through the proxy that the environment asks for
+/// ([`proxy_from_environment`](Self::proxy_from_environment)), trusts whom the platform trusts, and
+/// follows 10 redirects. User information in the URL is sent as Basic credentials. Cookies are a
+/// header like any other, and the caller's to keep.
+///
+/// One deadline, `Config::open_timeout`, covers all of it, and [`cancelled_by`](Self::cancelled_by) ends
+/// it from another thread. All addresses of a name are tried in the caller's thread. Names are looked up
+/// in threads of their own, since the system's resolver knows no deadline: at most 64 at once in a
+/// process, of which those stay behind that it does not let go of.
+#[derive(Clone)]
+pub struct Client {
+    wishes: Wishes,
+    cancel: Option<Cancel>,
+}
+
+impl Client {
+    /// A connection to `url`, with default settings.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self { wishes: Wishes::new(url), cancel: None }
+    }
+
+    /// Limits, timeouts, keepalive and compression.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.wishes.config = config;
+        self
+    }
+
+    /// Adds a header to the request.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.wishes.header(name, value);
+        self
+    }
+
+    /// Offers a subprotocol; the first offered is the preferred.
+    #[must_use]
+    pub fn subprotocol(mut self, name: impl Into<String>) -> Self {
+        self.wishes.subprotocols.push(name.into());
+        self
+    }
+
+    /// Sends an `Origin`, as a browser would.
+    #[must_use]
+    pub fn origin(mut self, origin: HeaderValue) -> Self {
+        self.wishes.origin = Some(origin);
+        self
+    }
+
+    /// Sends this `User-Agent` instead of ours.
+    #[must_use]
+    pub fn user_agent(mut self, agent: HeaderValue) -> Self {
+        self.wishes.user_agent(agent);
+        self
+    }
+
+    /// Follows at most so many redirects; 10 by default. With 0, a redirect is a refusal like any
+    /// other.
+    ///
+    /// None is followed from `wss` to `ws`. To another origin (scheme, host and port) go neither the
+    /// user information of the URL, nor `Authorization`, `Cookie`, `Proxy-Authorization`, nor any
+    /// header whose value [is sensitive](HeaderValue::set_sensitive).
+    #[must_use]
+    pub const fn max_redirects(mut self, limit: usize) -> Self {
+        self.wishes.max_redirects = limit;
+        self
+    }
+
+    /// Goes through this proxy, whatever the environment says.
+    ///
+    /// ```
+    /// # fn example() -> Result<(), lastword_blocking::InvalidProxy> {
+    /// let proxy = lastword_blocking::Proxy::parse("socks5h://user:secret@proxy.example")?;
+    /// let client = lastword_blocking::Client::new("wss://example.com/").proxy(proxy);
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.wishes.via = Via::Proxy(proxy);
+        self
+    }
+
+    /// Goes through no proxy, whatever the environment says.
+    #[must_use]
+    pub fn no_proxy(mut self) -> Self {
+        self.wishes.via = Via::Nobody;
+        self
+    }
+
+    /// Goes through the proxy that the environment asks for, as by default: `ws_proxy`, `http_proxy`,
+    /// `all_proxy` for `ws`, `wss_proxy`, `https_proxy`, `all_proxy` for `wss`, but to those that
+    /// `no_proxy` lists, and to this host itself, directly. See
+    /// [`Environment`](lastword_dial::Environment).
+    #[must_use]
+    pub fn proxy_from_environment(mut self) -> Self {
+        self.wishes.via = Via::Environment;
+        self
+    }
+
+    /// Uses this configuration of TLS with a proxy of HTTPS, instead of the platform's roots.
+    #[must_use]
+    pub fn proxy_tls(mut self, config: Arc<ClientConfig>) -> Self {
+        self.wishes.proxy_trust = Trust::Own(config);
+        self
+    }
+
+    /// Connects from this address of ours; addresses of the other family are not reached then.
+    #[must_use]
+    pub const fn local_address(mut self, address: IpAddr) -> Self {
+        self.wishes.local_address = Some(address);
+        self
+    }
+
+    /// Uses this configuration of TLS for `wss://`, instead of the platform's roots; also over a
+    /// socket of the caller's own.
+    #[must_use]
+    pub fn tls(mut self, config: Arc<ClientConfig>) -> Self {
+        self.wishes.trust = Trust::Own(config);
+        self
+    }
+
+    /// Trusts the roots that Mozilla trusts, instead of the platform's: the same on every machine, but
+    /// only as new as this program.
+    #[must_use]
+    pub fn tls_webpki_roots(mut self) -> Self {
+        self.wishes.trust = Trust::Webpki;
+        self
+    }
+
+    /// Shows this certificate, the first of its `chain`, to servers that ask for one. A configuration
+    /// given to [`tls`](Self::tls) has its own, and is not changed by this.
+    #[must_use]
+    pub fn tls_client_certificate(
+        mut self,
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+    ) -> Self {
+        self.wishes.identity = Some(Arc::new(Identity::new(chain, key)));
+        self
+    }
+
+    /// Verifies that the certificate is for this name, and sends it as SNI, instead of the URL's host.
+    #[must_use]
+    pub fn tls_server_name(mut self, name: ServerName<'static>) -> Self {
+        self.wishes.server_name = Some(name);
+        self
+    }
+
+    /// Accepts any certificate of the server, from anybody. **Whoever is on the way can then read and
+    /// change all that is said.** For tests; a certificate of your own is trusted by a configuration
+    /// with its root, given to [`tls`](Self::tls). Proxies are verified all the same.
+    #[must_use]
+    pub fn danger_accept_invalid_certs(mut self) -> Self {
+        self.wishes.trust = Trust::Anybody;
+        self
+    }
+
+    /// Gives up at once, with [`ConnectError::Cancelled`], when another thread says so.
+    #[must_use]
+    pub fn cancelled_by(mut self, cancel: &Cancel) -> Self {
+        self.cancel = Some(cancel.clone());
+        self
+    }
+
+    /// Keeps what was handed over until it is confirmed, so that it can be sent again.
+    pub(crate) const fn keep_unconfirmed(&mut self) {
+        self.wishes.keep_unconfirmed();
+    }
+
+    /// Connects.
+    ///
+    /// # Errors
+    /// [`ConnectError`]: what failed, and whose fault it was.
+    pub fn connect(self) -> Result<WebSocket, ConnectError> {
+        let patience = self.patience();
+        let mut journey = Journey::begin(&self.wishes)?;
+        loop {
+            let (stream, addresses) = way::go(&self.wishes, journey.uri(), patience)?;
+            match self.open(journey.opening()?, stream, addresses, patience) {
+                Err(failed) => journey.follow(failed)?,
+                opened => return opened,
+            }
+        }
+    }
+
+    /// Connects over a Unix socket; the URL gives host and path. `wss://` is TLS over it. No proxy is
+    /// used, and no redirect followed.
+    ///
+    /// # Errors
+    /// [`ConnectError`]: what failed, and whose fault it was.
+    pub fn connect_unix(self, path: impl AsRef<Path>) -> Result<WebSocket, ConnectError> {
+        let patience = self.patience();
+        let journey = Journey::begin(&self.wishes)?;
+        let stream = way::dial_unix(path.as_ref(), patience)?;
+        let stream = way::secure(&self.wishes, journey.uri(), stream, patience)?;
+        self.open_here(&journey, stream, patience)
+    }
+
+    /// Opens a connection over a socket of the caller's own; the URL gives host and path. No redirect
+    /// is followed.
+    ///
+    /// With a `wss://` URL and a configuration given to [`tls`](Self::tls), or another choice of whom
+    /// to trust, TLS is established over the socket; without one, a socket for `wss://` is taken to be
+    /// encrypted already.
+    ///
+    /// # Errors
+    /// [`ConnectError`]: what failed, and whose fault it was.
+    pub fn connect_over(self, socket: impl Into<OwnedFd>) -> Result<WebSocket, ConnectError> {
+        let patience = self.patience();
+        let journey = Journey::begin(&self.wishes)?;
+        let mut stream = Stream::plain(Socket::new(socket).map_err(ConnectError::Lost)?);
+        if self.wishes.secures_own_streams() {
+            stream = way::secure(&self.wishes, journey.uri(), stream, patience)?;
+        }
+        self.open_here(&journey, stream, patience)
+    }
+
+    fn patience(&self) -> Patience<'_> {
+        let deadline = self.wishes.deadline(now());
+        let until = Until { deadline, cancel: self.cancel.as_ref() };
+        Patience { until, limit: self.wishes.config.open_timeout }
+    }
+
+    /// Opens over a stream that leads to one place only.
+    fn open_here(
+        &self,
+        journey: &Journey<'_>,
+        stream: Stream,
+        patience: Patience<'_>,
+    ) -> Result<WebSocket, ConnectError> {
+        let opened = self.open(journey.opening()?, stream, Addresses::default(), patience);
+        opened.map_err(|failed| journey.stay(failed))
+    }
+
+    fn open(
+        &self,
+        opening: Opening,
+        mut stream: Stream,
+        addresses: Addresses,
+        patience: Patience<'_>,
+    ) -> Result<WebSocket, ConnectError> {
+        let agreement = converse(&mut stream, opening, patience)?;
+        let config = Arc::new(self.wishes.config.clone());
+        let shared = Shared::new(stream, agreement, addresses, config);
+        let shared = shared.map_err(ConnectError::Lost)?;
+        pump::start(&shared, |_, _| ()).map_err(ConnectError::Lost)?;
+        Ok(WebSocket::new(shared))
+    }
+}
+
+/// Without the URL's user information, and without values of headers.
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("wishes", &self.wishes).finish_non_exhaustive()
+    }
+}
+
+/// Writes the request and reads the answer.
+fn converse(
+    stream: &mut Stream,
+    mut opening: Opening,
+    patience: Patience<'_>,
+) -> Result<Agreement, ConnectError> {
+    let told = |came| patience.told(Phase::Handshake, came, ConnectError::Lost);
+    told(stream.write_all(opening.request_bytes(), patience.until).map(|()| 0))?;
+    let mut buffer = [0; READ];
+    loop {
+        match told(stream.read_until(&mut buffer, patience.until))? {
+            0 => return Err(opening.receive_eof().into()),
+            count => {
+                if let Some(agreement) = opening.receive(buffer.get(..count).unwrap_or_default())? {
+                    return Ok(agreement);
+                }
+            }
+        }
+    }
+}
+
+/// How much of an answer is read at once.
+const READ: usize = 4096;
