@@ -5,8 +5,8 @@ import json
 import pathlib
 import sys
 
-# Branches were at 95 before pings with data, parts and prepared messages came in a hurry: back to it.
-LIMITS = {"lines": 95.0, "branches": 88.0}
+# A little below what is reached: tests with random worlds reach a branch more or less each time.
+LIMITS = {"lines": 98.0, "branches": 94.0}
 report, missing = map(pathlib.Path, sys.argv[1:])
 data = json.loads(report.read_text())["data"][0]
 root = pathlib.Path(__file__).resolve().parents[1]

@@ -1,13 +1,14 @@
 //! Memory that many connections share: who gets none when it is used up, and that all of it comes back.
 
+mod stamp;
 mod support;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lastword_proto::{
-    Agreement, Budget, Cause, CloseCode, Compression, Config, Connection, Event, Leave, Message,
-    Role, Transmit, Violation,
+    AgreedExtension, Agreement, Budget, Cause, CloseCode, Compression, Config, Connection, Event,
+    Leave, Message, Parameters, Part, Prepared, Role, Transmit, Violation,
 };
 use proptest::prelude::*;
 use support::frame;
@@ -107,6 +108,65 @@ fn while_nothing_is_left_reading_pauses_at_a_step_and_goes_on_when_messages_are_
     assert!(connection.wants_read());
     while message(&mut connection).is_some() {}
     assert_eq!(budget.used(), 0);
+}
+
+#[test]
+fn parts_and_messages_for_many_and_bursts_count_as_all_others_do() {
+    let (budget, [mut server]) = connections(100);
+    let some = || Message::binary(vec![1; 3 * STEP]);
+    server.send_prepared(&Prepared::new(some()), Compression::Auto).unwrap();
+    assert!(budget.used() >= 3 * STEP);
+    server.send_part(Part { data: some(), last: false }, Compression::Auto).unwrap();
+    assert!(budget.used() >= 6 * STEP);
+    write_out(&mut server);
+    assert_eq!(budget.used(), 0);
+
+    let small: Vec<u8> = (0..4 * STEP / 100).flat_map(|_| binary(100)).collect();
+    receive(&mut server, &small);
+    let held = budget.used();
+    assert!(held >= 4 * STEP);
+    // Where a read ends, a message comes alone.
+    loop {
+        match server.poll_burst() {
+            Some(burst) => burst.for_each(drop),
+            None if server.poll_event().is_none() => break,
+            None => {}
+        }
+    }
+    assert_eq!(budget.used(), 0);
+
+    // What is taken of an unfinished message counts no longer.
+    let large = binary(4 * STEP);
+    receive(&mut server, &large[..3 * STEP]);
+    assert!(budget.used() >= 2 * STEP);
+    assert!(server.take_part().is_some());
+    assert_eq!(budget.used(), 0);
+}
+
+#[test]
+fn what_is_put_together_for_an_extension_counts_as_well() {
+    let (budget, [_]) = connections(100);
+    let mut config = Config::default();
+    config.memory_budget = Some(budget.clone());
+    let mut agreement = Agreement::plain(Role::Server);
+    let stamp = AgreedExtension::new(Arc::new(stamp::STAMP), Parameters::default());
+    agreement.extensions.push(stamp);
+    let mut server = Connection::new(&agreement, Arc::new(config), [7; 32], Instant::now());
+    let part = |last| Part { data: Message::binary(vec![1; 2 * STEP]), last };
+    server.send_part(part(false), Compression::Auto).unwrap();
+    server.send_part(part(false), Compression::Auto).unwrap();
+    assert!(budget.used() >= 4 * STEP);
+    server.send_part(part(true), Compression::Auto).unwrap();
+    assert!(budget.used() >= 6 * STEP);
+    write_out(&mut server);
+    assert_eq!(budget.used(), 0);
+}
+
+#[test]
+fn budgets_are_equal_that_are_the_same() {
+    let (one, other) = (Budget::new(STEP), Budget::new(STEP));
+    assert_eq!(one, one.clone());
+    assert_ne!(one, other);
 }
 
 #[test]

@@ -248,3 +248,18 @@ fn extensions_that_few_servers_answer_are_judged_as_well() {
         assert!(with(bad).is_err(), "{bad}");
     }
 }
+
+#[test]
+fn a_chunked_refusal_that_is_cut_anywhere_keeps_what_came_of_it() {
+    let head = "HTTP/1.1 503 Busy\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let body = "4\r\nbusy\r\n6; x=y\r\n as ev\r\n0\r\n\r\n";
+    for cut in 0..=body.len() {
+        let wire = format!("{head}{}", &body[..cut]);
+        let Err(Error::Refused(response)) = result(&wire, &[], &Config::default()) else {
+            panic!("cut at {cut}")
+        };
+        let came = String::from_utf8(response.body().to_vec()).unwrap();
+        assert!("busy as ev".starts_with(&came), "cut at {cut}: {came:?}");
+        assert_eq!(came == "busy as ev", cut >= body.len() - 7, "cut at {cut}: {came:?}");
+    }
+}

@@ -112,6 +112,11 @@ fn a_server_takes_the_first_offer_of_each_that_it_can_accept_beside_the_others()
             "x-stamp, permessage-deflate; server_max_window_bits=12",
         ),
         (&["x-stamp, permessage-deflate; what"], "x-stamp"),
+        // The first that will do is taken, and what is offered behind it is not asked for.
+        (
+            &["permessage-deflate, x-stamp, permessage-deflate; server_max_window_bits=9"],
+            "x-stamp, permessage-deflate; server_max_window_bits=12",
+        ),
         // A list that is none is not answered at all.
         (&["x-stamp, ;"], ""),
         (&["x-stamp", "x-other; ="], ""),
@@ -190,4 +195,21 @@ fn configurations_are_equal_that_share_their_extensions() {
     assert_eq!(one, one.clone());
     assert_ne!(one, other);
     assert_ne!(one, config(&[]));
+}
+
+#[test]
+fn a_server_that_keeps_the_largest_window_says_nothing_of_it_unless_it_was_asked() {
+    let mut largest = config(&[]);
+    let mut deflate = lastword_proto::DeflateConfig::default();
+    deflate.own_window_bits = 15;
+    largest.deflate = Some(deflate);
+    for (offer, said) in [
+        ("permessage-deflate", "permessage-deflate"),
+        (
+            "permessage-deflate; server_max_window_bits=15",
+            "permessage-deflate; server_max_window_bits=15",
+        ),
+    ] {
+        assert_eq!(answer(&largest, &[offer]).0, said);
+    }
 }

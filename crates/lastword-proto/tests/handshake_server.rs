@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use lastword_proto::handshake::server::{
-    Hosts, Offer, Opening, Options, Origins, Refusal, RefusalReason, Step, Subprotocols,
+    Busy, Hosts, Offer, Opening, Options, Origins, Refusal, RefusalReason, Step, Subprotocols,
 };
 use lastword_proto::{Config, ContextTakeover, Exchange};
 use proptest::prelude::*;
@@ -525,4 +525,75 @@ fn an_ordinary_request_that_was_refused_can_be_looked_at_once() {
     let mut opening = self::opening(Options::default());
     assert!(matches!(opening.receive(b"\x16\x03\x01 TLS\r\n\r\n"), Step::Refused(_)));
     assert!(opening.take_ordinary_request().is_none());
+}
+
+#[test]
+fn the_application_chooses_a_subprotocol_only_among_those_that_are_offered() {
+    let request = with("Sec-WebSocket-Key", "Sec-WebSocket-Protocol: a, b\r\nSec-WebSocket-Key");
+    let mut chosen = offer(&request);
+    chosen.choose_subprotocol("b").unwrap();
+    chosen.headers_mut().insert("x-own", 1.into());
+    let (bytes, agreement) = chosen.accept().unwrap();
+    assert_eq!(agreement.subprotocol.as_deref(), Some("b"));
+    let text = String::from_utf8(bytes.to_vec()).unwrap();
+    assert!(text.contains("Sec-WebSocket-Protocol: b\r\nX-Own: 1\r\n"), "{text}");
+    let mut options = Options::default();
+    options.subprotocols = Subprotocols::Required(vec!["a".into()]);
+    let Step::Offer(asked) = opening(options).receive(request.as_bytes()) else { panic!("valid") };
+    assert_eq!(asked.accept().unwrap().1.subprotocol.as_deref(), Some("a"));
+    let refusal = offer(&request).choose_subprotocol("c").unwrap_err();
+    assert_eq!(refusal.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(
+        refusal.reason().to_string(),
+        "subprotocol \"c\" was chosen and had not been offered"
+    );
+}
+
+#[test]
+fn an_answer_of_the_applications_own_is_sent_as_it_is_but_for_its_framing() {
+    let response = |status: u16| {
+        let response = http::Response::builder()
+            .status(status)
+            .header("x-own", "1")
+            .header("connection", "keep-alive")
+            .header("transfer-encoding", "chunked")
+            .header("content-length", "99");
+        Refusal::of_response(response.body("fine".into()).unwrap())
+    };
+    let sent = |refusal: &Refusal| String::from_utf8(refusal.to_bytes().to_vec()).unwrap();
+    let fine = "HTTP/1.1 200 OK\r\nX-Own: 1\r\nConnection: close\r\nContent-Length: 4\r\n\r\n";
+    assert_eq!(sent(&response(200)), format!("{fine}fine"));
+    assert_eq!(sent(&response(200).without_body()), fine);
+    // What has no body by its status has no length either.
+    let empty = "HTTP/1.1 204 No Content\r\nX-Own: 1\r\nConnection: close\r\n\r\n";
+    assert_eq!(sent(&response(204)), empty);
+    assert!(!sent(&response(304)).ends_with("fine"));
+    // To say 101 is to mean it.
+    assert_eq!(response(101).status(), StatusCode::INTERNAL_SERVER_ERROR);
+    let mut later = response(503);
+    later.headers_mut().insert("retry-after", 7.into());
+    assert!(sent(&later).contains("Retry-After: 7\r\n"));
+    assert_eq!(later.to_response().body(), "fine");
+}
+
+#[test]
+fn who_comes_when_all_is_taken_hears_which_limit_it_was_and_when_to_come_again() {
+    let wait = std::time::Duration::from_millis(1001);
+    for (busy, name, status) in [
+        (Busy::Connections, "connections", 503),
+        (Busy::ConnectionsPerAddress, "connections_per_address", 429),
+        (Busy::Openings, "openings", 503),
+        (Busy::OpeningRate, "opening_rate", 503),
+        (Busy::OpeningRatePerAddress, "opening_rate_per_address", 429),
+        (Busy::ShuttingDown, "shutting_down", 503),
+    ] {
+        assert_eq!(busy.name(), name);
+        let refusal = Refusal::busy(busy, Some(wait));
+        assert_eq!(refusal.status(), status);
+        let response = refusal.to_response();
+        assert_eq!(response.headers()["retry-after"], "2", "rounded up");
+        assert_eq!(response.body(), format!("{}\n", refusal.reason()).as_bytes());
+        assert!(name == "shutting_down" || refusal.reason().to_string().contains(name));
+        assert!(Refusal::busy(busy, None).to_response().headers().get("retry-after").is_none());
+    }
 }

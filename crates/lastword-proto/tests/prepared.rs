@@ -357,3 +357,20 @@ fn the_sender_decides_what_is_compressed() {
         assert_eq!(write(&mut server, usize::MAX)[0], expected, "{compression:?}");
     }
 }
+
+#[test]
+fn one_message_reaches_all_however_each_of_them_compresses() {
+    // Larger than the windows, so that each window makes a form of its own; and twice round, so that
+    // each form is found again.
+    let prepared = Prepared::new(sample(2, 60_000));
+    assert!(!prepared.is_empty() && Prepared::new("").is_empty());
+    for _ in 0..2 {
+        for direction in agreements() {
+            let mut server = connection(Role::Server, direction, Config::default());
+            let mut client = connection(Role::Client, direction, Config::default());
+            server.send_prepared(&prepared, Compression::Auto).unwrap();
+            client.receive(&mut write(&mut server, usize::MAX), Instant::now());
+            assert_eq!(messages(&mut client), [prepared.message().clone()], "{direction:?}");
+        }
+    }
+}
