@@ -65,9 +65,10 @@ pub use lastword_proto as proto;
 pub use lastword_proto::handshake::server::{Busy, Hosts, Origins, Refusal, Subprotocols};
 pub use lastword_proto::{
     Budget, Cause, CloseCode, CloseFrame, Compression, Config, ControlRefused, Cut, Ending,
-    Farewell, First, Kind, Ledger, Loss, Message, Rate, Role, Tally, TimeOut, Utf8Bytes, Violation,
+    Farewell, First, Heartbeat, Kind, Ledger, Loss, Message, Rate, Role, Tally, TimeOut, Utf8Bytes,
+    Violation,
 };
 pub use parts::{MessageReader, MessageWriter};
 pub use serve::{Bound, Departures, Monitor, Routes, Server, Stop, accept, serve};
-pub use watch::Watch;
+pub use watch::{Heartbeats, Watch};
 pub use websocket::{Batch, Messages, Receiver, Sender, WebSocket};
