@@ -39,14 +39,15 @@ RETRY = [
     ["lib"],
 ]
 KIT = [
-    ["error", "opening", "seed", "tls", "tls_details", "certificates", "limits", "log", "shutdown", "listening"],
-    ["answer", "counts", "handled", "report"],
+    ["error", "opening", "seed", "tls", "tls_details", "certificates", "limits", "log", "shutdown", "listening",
+     "outbox"],
+    ["answer", "audience", "counts", "handled", "report"],
     ["credentials", "desk", "received", "routes"],
     ["lib"],
 ]
 DRIVER = [
     ["sync", "tls", "guide"],
-    ["transport", "outbox"],
+    ["transport", "bell"],
     ["shared"],
     ["pump", "websocket"],
     ["parts"],
@@ -63,13 +64,13 @@ DIAL = [
     ["lib"],
 ]
 BLOCKING = [
-    ["socket"],
+    ["socket", "bell"],
     ["stream"],
     ["crank"],
     ["shared"],
     ["pump", "websocket"],
     ["parts", "watch"],
-    ["connect", "serve"],
+    ["connect", "serve", "broadcast"],
     ["lib"],
 ]
 CRATES = [

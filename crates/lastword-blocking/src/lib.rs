@@ -41,6 +41,8 @@ compile_error!(
      is for every platform of tokio"
 );
 
+mod bell;
+mod broadcast;
 mod connect;
 mod crank;
 mod parts;
@@ -52,13 +54,14 @@ mod stream;
 mod watch;
 mod websocket;
 
+pub use broadcast::{Subscription, Topic, broadcast};
 pub use connect::{Client, connect};
 pub use lastword_kit::rustls;
 pub use lastword_kit::{
-    AcceptError, AcceptErrorKind, Answer, Attempt, ConnectError, ConnectionId, Counts, Credentials,
-    Departure, Ended, EndedBy, Failed, FlushError, HandlerError, Incoming, InvalidRoute, Limits,
-    Opening, Outcome, Params, Phase, PingError, ReceiveError, Refused, Report, SendError,
-    ServerTls, Shutdown, TlsDetails, TurnedAway, Wants,
+    AcceptError, AcceptErrorKind, Answer, Attempt, ConnectError, ConnectionId, Counters, Counts,
+    Credentials, Departure, Ended, EndedBy, Failed, FlushError, HandlerError, Incoming,
+    InvalidRoute, Limits, Opening, Outcome, Params, Phase, PingError, Reach, ReceiveError, Refused,
+    Report, SendError, ServerTls, Shutdown, TlsDetails, TopicConfig, TurnedAway, Wants, WhenFull,
 };
 /// The protocol without I/O, that all of this stands on.
 pub use lastword_proto as proto;

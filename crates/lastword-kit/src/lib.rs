@@ -4,6 +4,7 @@
 //! runtime, socket, thread or clock.
 
 mod answer;
+mod audience;
 mod certificates;
 mod counts;
 mod credentials;
@@ -14,6 +15,7 @@ mod limits;
 mod listening;
 mod log;
 mod opening;
+mod outbox;
 mod received;
 mod report;
 mod routes;
@@ -23,6 +25,7 @@ mod tls;
 mod tls_details;
 
 pub use answer::{Answer, Incoming, Wants};
+pub use audience::{Audience, Counters, Reach, Receives};
 pub use certificates::ServerTls;
 pub use counts::{Census, Counts, EndedBy, Failed, Refused, TurnedAway, Visit};
 pub use credentials::{Credentials, challenge};
@@ -36,6 +39,7 @@ pub use limits::{Limits, OpeningTicket, Ticket, Turnstile};
 pub use listening::{ACCEPT_AGAIN, BACKLOG, REFUSED_REST, is_of_the_guest};
 pub use log::{log_ending, record_frames, trace_frames};
 pub use opening::{Addresses, ConnectionId, Opening};
+pub use outbox::{Bell, Board, Listener, Offered, Outbox, Slot, TopicConfig, WhenFull};
 pub use received::{Decision, Received, panicked, shutting_down};
 pub use report::{Departure, Outcome, Report};
 pub use routes::{InvalidRoute, Params, RouteTable};
