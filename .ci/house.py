@@ -39,14 +39,15 @@ RETRY = [
     ["lib"],
 ]
 KIT = [
-    ["error", "opening", "seed", "trust", "tls_details", "certificates", "limits", "log", "shutdown", "listening"],
-    ["answer", "counts", "handled", "report", "client", "verdict"],
+    ["error", "opening", "seed", "trust", "tls_details", "certificates", "limits", "log", "shutdown", "listening",
+     "outbox"],
+    ["answer", "audience", "counts", "handled", "report", "client", "verdict"],
     ["credentials", "desk", "received", "routes", "reconnect"],
     ["lib"],
 ]
 DRIVER = [
     ["sync", "guide"],
-    ["transport", "outbox"],
+    ["transport", "bell"],
     ["shared"],
     ["pump", "websocket"],
     ["parts"],
@@ -63,14 +64,14 @@ DIAL = [
     ["lib"],
 ]
 BLOCKING = [
-    ["cancel"],
+    ["cancel", "bell"],
     ["socket"],
     ["stream", "connecting"],
     ["crank"],
     ["shared"],
     ["pump", "websocket"],
     ["parts", "watch"],
-    ["connect", "serve"],
+    ["connect", "serve", "broadcast"],
     ["reconnect"],
     ["lib"],
 ]

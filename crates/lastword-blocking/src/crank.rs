@@ -6,9 +6,10 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use lastword_kit::{TlsDetails, record_frames};
+use lastword_kit::{Outbox, Slot, TlsDetails, record_frames};
 use lastword_proto::{Connection, Operation, Transmit, TransportError};
 
+use crate::bell::Room;
 use crate::socket::{Interest, now};
 use crate::stream::{Goes, Stream};
 
@@ -30,6 +31,8 @@ pub(crate) struct Inner {
     pub(crate) pump: Pump,
     /// While a batch is open, sends do not write.
     pub(crate) batches: usize,
+    /// What topics keep for it while it is behind.
+    pub(crate) outbox: Slot<Room>,
     /// Whether each frame is logged.
     pub(crate) recorded: bool,
 }
@@ -69,11 +72,20 @@ impl Inner {
             waiting: 0,
             pump: Pump::Awake,
             batches: 0,
+            outbox: None,
             recorded,
         };
         // What TLS had decrypted behind the opening waits for no more bytes to come.
         inner.receive(Ok(None));
         inner
+    }
+
+    /// Hands the core what topics keep for it, and writes, as long as there is room.
+    #[cold]
+    pub(crate) fn refill(&mut self) {
+        while Outbox::refill(&mut self.outbox, &mut self.connection) {
+            self.write();
+        }
     }
 
     pub(crate) fn tls(&self) -> Option<TlsDetails> {

@@ -54,6 +54,8 @@ compile_error!(
      is for every platform of tokio"
 );
 
+mod bell;
+mod broadcast;
 mod cancel;
 mod connect;
 mod connecting;
@@ -68,6 +70,7 @@ mod stream;
 mod watch;
 mod websocket;
 
+pub use broadcast::{Subscription, Topic, broadcast};
 pub use cancel::Cancel;
 pub use connect::{Client, connect};
 /// Where a client goes and how it gets there, without I/O.
@@ -75,21 +78,23 @@ pub use lastword_dial as dial;
 pub use lastword_dial::{InvalidProxy, Proxy};
 pub use lastword_kit::rustls;
 pub use lastword_kit::{
-    AcceptError, AcceptErrorKind, Answer, Attempt, Because, ConnectError, ConnectionId, Counts,
-    Credentials, Departure, Ended, EndedBy, Failed, FlushError, HandlerError, Incoming,
-    InvalidRoute, Limits, Opening, Outcome, Params, Phase, PingError, ReceiveError, Refused,
-    Report, Resend, SendError, ServerTls, Shutdown, State, Stopped, TlsDetails, TurnedAway, Wants,
+    AcceptError, AcceptErrorKind, Answer, Attempt, Because, ConnectError, ConnectionId, Counters,
+    Counts, Credentials, Departure, Ended, EndedBy, Failed, FlushError, HandlerError, Incoming,
+    InvalidRoute, Limits, Opening, Outcome, Params, Phase, PingError, Reach, ReceiveError, Refused,
+    Report, Resend, SendError, ServerTls, Shutdown, State, Stopped, TlsDetails, TopicConfig,
+    TurnedAway, Wants, WhenFull,
 };
 /// The protocol without I/O, that all of this stands on.
 pub use lastword_proto as proto;
 pub use lastword_proto::handshake::server::{Busy, Hosts, Origins, Refusal, Subprotocols};
 pub use lastword_proto::{
     Budget, Cause, CloseCode, CloseFrame, Compression, Config, ControlRefused, Cut, Ending,
-    Farewell, First, Kind, Ledger, Loss, Message, Rate, Role, Tally, TimeOut, Utf8Bytes, Violation,
+    Farewell, First, Heartbeat, Kind, Ledger, Loss, Message, Rate, Role, Tally, TimeOut, Utf8Bytes,
+    Violation,
 };
 pub use lastword_retry::{Backoff, Limit, Verdict};
 pub use parts::{MessageReader, MessageWriter};
 pub use reconnect::{Control, Reconnect, connect_forever};
 pub use serve::{Bound, Departures, Monitor, Routes, Server, Stop, accept, serve};
-pub use watch::Watch;
+pub use watch::{Heartbeats, Watch};
 pub use websocket::{Batch, Messages, Receiver, Sender, WebSocket};

@@ -436,6 +436,9 @@ impl Shared {
 
     /// Tells those who wait, and lets go of a stream that is over.
     fn tell(&self, inner: &mut Inner) {
+        if inner.outbox.is_some() {
+            inner.refill();
+        }
         if inner.recorded {
             trace_frames(self.span.id().as_ref(), &mut inner.connection);
         }

@@ -165,21 +165,17 @@ fn a_pong_nobody_asked_for_is_sent_or_refused() {
 #[test]
 fn a_batch_leaves_when_it_is_flushed_or_dropped_and_not_before() {
     let (ws, mut raw) = raw_pair(|server| server);
-    raw.set_nonblocking(true).unwrap();
-    let nothing = |raw: &std::net::TcpStream| {
-        let peeked = raw.peek(&mut [0]);
-        assert_eq!(peeked.unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
-    };
+    raw.set_read_timeout(Some(MOMENT)).unwrap();
     let batch = ws.batch();
     batch.send("one").unwrap();
     ws.send("two").unwrap();
-    thread::sleep(MOMENT);
-    nothing(&raw);
+    let peeked = raw.peek(&mut [0]);
+    assert_eq!(peeked.unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    raw.set_read_timeout(None).unwrap();
     batch.flush(LIMIT).unwrap();
     let dropped = ws.batch();
     dropped.send("three").unwrap();
     drop(dropped);
-    raw.set_nonblocking(false).unwrap();
     for said in ["one", "two", "three"] {
         assert_eq!(frame(&mut raw), (0x81, said.into()));
     }

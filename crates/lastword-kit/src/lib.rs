@@ -5,6 +5,7 @@
 //! clocks only the calendar that a `Retry-After` may ask for.
 
 mod answer;
+mod audience;
 mod certificates;
 mod client;
 mod counts;
@@ -16,6 +17,7 @@ mod limits;
 mod listening;
 mod log;
 mod opening;
+mod outbox;
 mod received;
 mod reconnect;
 mod report;
@@ -27,6 +29,7 @@ mod trust;
 mod verdict;
 
 pub use answer::{Answer, Incoming, Wants};
+pub use audience::{Audience, Counters, Reach, Receives};
 pub use certificates::ServerTls;
 pub use client::{Journey, TlsPeer, Via, Wishes};
 pub use counts::{Census, Counts, EndedBy, Failed, Refused, TurnedAway, Visit};
@@ -41,6 +44,7 @@ pub use limits::{Limits, OpeningTicket, Ticket, Turnstile};
 pub use listening::{ACCEPT_AGAIN, BACKLOG, REFUSED_REST, is_of_the_guest};
 pub use log::{log_ending, record_frames, trace_frames};
 pub use opening::{Addresses, ConnectionId, Opening};
+pub use outbox::{Bell, Board, Listener, Offered, Outbox, Slot, TopicConfig, WhenFull};
 pub use received::{Decision, Received, panicked, shutting_down};
 pub use reconnect::{Course, Resend, State, Stopped};
 pub use report::{Departure, Outcome, Report};

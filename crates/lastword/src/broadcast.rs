@@ -4,22 +4,23 @@
 //! The message is framed once, and compressed once for each way that the receivers agreed on. It is
 //! handed to all cores in one go, so that everybody sees the messages of a topic in the same order,
 //! and written a little later, so that all that is published in one turn of the runtime leaves in
-//! one write for each receiver. Nobody's task is woken for it, unless its socket takes no more. What
-//! becomes of a message for which a receiver has no room, its outbox knows.
+//! one write for each receiver. Nobody's task is woken for it, unless its socket takes no more. Who
+//! receives, and what becomes of a message for which there is no room, `lastword-kit` knows.
 
 use std::future::{Future, poll_fn};
-use std::ops::Range;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use lastword_proto::{CloseCode, CloseFrame, Compression, Message, Prepared};
+use lastword_kit::{
+    Audience, Board, Counters, Listener, Offered, Outbox, Reach, Receives, TopicConfig, WhenFull,
+};
+use lastword_proto::{CloseFrame, Compression, Message, Prepared};
 use tokio::runtime::Handle;
 use tokio::time::timeout_at;
 
-use crate::outbox::{Board, Listener, Offered, Outbox, TopicConfig, WhenFull};
+use crate::bell::Room;
 use crate::shared::{Shared, Writing, now};
-use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 use crate::websocket::Sender;
 
@@ -68,54 +69,6 @@ fn offer(sender: &Sender, prepared: &Prepared, reach: &mut Reach) {
     }
 }
 
-/// Whom a message reached. Each receiver is counted once: as `accepted`, `queued`, `missed`,
-/// `disconnected` or `gone`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Reach {
-    /// Receivers whose connection accepted the message: what becomes of it, their
-    /// [`ledger`](Sender::ledger) tells.
-    pub accepted: usize,
-    /// Receivers that are behind, and for whom it waits in the topic.
-    pub queued: usize,
-    /// Receivers that do not get it: there was no room.
-    pub missed: usize,
-    /// Receivers that do not get it and were disconnected with 1013, because their queue was full.
-    pub disconnected: usize,
-    /// Receivers whose connection was closing or over; the topic has let go of them.
-    pub gone: usize,
-    /// How many older messages were dropped from queues to make room for this one.
-    pub displaced: usize,
-}
-
-impl Reach {
-    /// How many receivers there were.
-    pub const fn receivers(&self) -> usize {
-        self.accepted + self.queued + self.missed + self.disconnected + self.gone
-    }
-}
-
-/// What a topic has done so far, summed up over its messages and their receivers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Counters {
-    /// Messages that were published.
-    pub published: u64,
-    /// Messages that connections accepted, at once or out of a queue.
-    pub accepted: u64,
-    /// Messages that wait in queues now.
-    pub waiting: u64,
-    /// Messages that left a queue for nowhere: newer ones displaced them, or their receiver
-    /// unsubscribed, was disconnected, or ended.
-    pub discarded: u64,
-    /// Messages that receivers did not get because there was no room.
-    pub missed: u64,
-    /// Receivers that were disconnected with 1013.
-    pub disconnected: u64,
-    /// Receivers that were let go of because their connection was closing or over.
-    pub gone: u64,
-}
-
 /// Whatever is published here, all get that have subscribed. Clones are the same topic.
 ///
 /// All receivers see the messages in the same order. What is published in one turn of the runtime
@@ -155,45 +108,28 @@ pub struct Counters {
 /// ```
 #[derive(Clone, Default)]
 pub struct Topic {
-    room: Arc<Room>,
+    hall: Arc<Hall>,
 }
 
 /// A subscription to a [`Topic`]; dropping it unsubscribes, and lets go of what the topic still kept
 /// for it. It is no handle: it does not keep the connection open.
 #[must_use = "dropping it unsubscribes"]
 pub struct Subscription {
-    room: Arc<Room>,
+    hall: Arc<Hall>,
     shared: Arc<Shared>,
-    listener: Arc<Listener>,
+    listener: Arc<Listener<Room>>,
 }
 
 #[derive(Default)]
-struct Room {
-    board: Arc<Board>,
+struct Hall {
+    board: Arc<Board<Room>>,
     inner: Mutex<Members>,
 }
 
 #[derive(Default)]
 struct Members {
-    list: Vec<Member>,
-    /// Sums, without what happens in queues.
-    published: u64,
-    sum: Sum,
+    audience: Audience<Arc<Shared>, Room>,
     flush: Flush,
-}
-
-struct Member {
-    shared: Arc<Shared>,
-    listener: Arc<Listener>,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Sum {
-    accepted: u64,
-    queued: u64,
-    missed: u64,
-    disconnected: u64,
-    gone: u64,
 }
 
 /// Whether what was handed to the cores is being written.
@@ -215,22 +151,17 @@ impl Topic {
 
     /// A topic with these settings.
     pub fn with(config: TopicConfig) -> Self {
-        let board = Arc::new(Board { config, ..Board::default() });
-        Self { room: Arc::new(Room { board, inner: Mutex::default() }) }
+        let board = Arc::new(Board::new(config));
+        Self { hall: Arc::new(Hall { board, inner: Mutex::default() }) }
     }
 
     /// From here on, what is published is sent to the connection of `sender`, too. A connection
     /// that subscribes twice gets everything twice.
     pub fn subscribe(&self, sender: &Sender) -> Subscription {
         let shared = Arc::clone(sender.shared());
-        let mut members = self.room.lock();
-        let listener = Arc::new(Listener {
-            board: Arc::clone(&self.room.board),
-            missed: AtomicU64::new(0),
-            place: AtomicUsize::new(members.list.len()),
-        });
-        members.list.push(Member { shared: Arc::clone(&shared), listener: Arc::clone(&listener) });
-        Subscription { room: Arc::clone(&self.room), shared, listener }
+        let mut members = self.hall.lock();
+        let listener = members.audience.subscribe(Arc::clone(&shared), &self.hall.board);
+        Subscription { hall: Arc::clone(&self.hall), shared, listener }
     }
 
     /// Publishes a message to all who have subscribed: whom it reached. Waits only with
@@ -241,29 +172,29 @@ impl Topic {
     /// never in between.
     pub async fn publish(&self, message: impl Into<Message>) -> Reach {
         let prepared = Prepared::new(message);
-        let WhenFull::Wait { limit } = self.room.board.config.when_full else {
-            return self.room.publish(&prepared, self.room.lock());
+        let WhenFull::Wait { limit } = self.hall.board.config().when_full else {
+            return self.hall.publish(&prepared, self.hall.lock());
         };
         let deadline = now().checked_add(limit);
         loop {
-            let room = self.room.board.room.notified();
+            let room = self.hall.board.bell().0.notified();
             tokio::pin!(room);
             // Whatever makes room from here on is noticed, also between looking and waiting.
             room.as_mut().enable();
             {
-                let members = self.room.lock();
+                let members = self.hall.lock();
                 // Queues only fill under this lock.
-                if self.room.board.full.load(Ordering::Acquire) == 0 {
-                    return self.room.publish(&prepared, members);
+                if !self.hall.board.is_full() {
+                    return self.hall.publish(&prepared, members);
                 }
             }
             match deadline {
                 None => room.await,
                 Some(deadline) if timeout_at(deadline.into(), room).await.is_ok() => {}
                 Some(_) => {
-                    let members = self.room.lock();
-                    members.give_up();
-                    return self.room.publish(&prepared, members);
+                    let members = self.hall.lock();
+                    members.audience.give_up();
+                    return self.hall.publish(&prepared, members);
                 }
             }
         }
@@ -272,35 +203,22 @@ impl Topic {
     /// Publishes a message without waiting, whatever the [`WhenFull`]: with [`WhenFull::Wait`], those
     /// whose queue is full miss it.
     pub fn try_publish(&self, message: impl Into<Message>) -> Reach {
-        self.room.publish(&Prepared::new(message), self.room.lock())
+        self.hall.publish(&Prepared::new(message), self.hall.lock())
     }
 
     /// How many receivers there are, those included that are over and were not noticed yet.
     pub fn receivers(&self) -> usize {
-        self.room.lock().list.len()
+        self.hall.lock().audience.count()
     }
 
     /// What it has done so far.
     pub fn counters(&self) -> Counters {
-        let members = self.room.lock();
-        let board = &self.room.board;
-        let caught_up = board.caught_up.load(Ordering::Relaxed);
-        let discarded = board.discarded.load(Ordering::Relaxed);
-        let Sum { accepted, queued, missed, disconnected, gone } = members.sum;
-        Counters {
-            published: members.published,
-            accepted: accepted + caught_up,
-            waiting: queued.saturating_sub(caught_up).saturating_sub(discarded),
-            discarded,
-            missed,
-            disconnected,
-            gone,
-        }
+        self.hall.lock().audience.counters(&self.hall.board)
     }
 
     /// The settings it was made with.
     pub fn config(&self) -> &TopicConfig {
-        &self.room.board.config
+        self.hall.board.config()
     }
 }
 
@@ -308,13 +226,12 @@ impl Subscription {
     /// How many messages its receiver did not get and will not: there was no room for them, or they
     /// gave way to newer ones.
     pub fn missed(&self) -> u64 {
-        self.listener.missed.load(Ordering::Relaxed)
+        self.listener.missed()
     }
 
     /// Whether the topic still has it: not when its connection was too slow, or is over.
     pub fn is_active(&self) -> bool {
-        let _members = self.room.lock();
-        self.listener.place.load(Ordering::Relaxed) != NOWHERE
+        self.hall.lock().audience.has(&self.listener)
     }
 }
 
@@ -332,12 +249,9 @@ impl std::fmt::Debug for Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        let mut members = self.room.lock();
-        let place = self.listener.place.load(Ordering::Relaxed);
-        let member = (place != NOWHERE).then(|| members.remove(place));
-        drop(members);
+        let connection = self.hall.lock().audience.unsubscribe(&self.listener);
         // What goes with it is none of the topic's business.
-        drop(member);
+        drop(connection);
         let mut inner = self.shared.lock();
         Outbox::forget(&mut inner.outbox, &self.listener);
         // What it was sent before is still its own, and nobody else comes by to write it.
@@ -345,16 +259,14 @@ impl Drop for Subscription {
     }
 }
 
-impl Room {
+impl Hall {
     /// Hands a message to all cores, and sees to it that it is written.
     fn publish(
         self: &Arc<Self>,
         prepared: &Prepared,
         mut members: MutexGuard<'_, Members>,
     ) -> Reach {
-        let reach = unconstrained(|| members.offer(prepared));
-        members.published += 1;
-        members.sum.add(reach);
+        let reach = unconstrained(|| members.audience.publish(prepared));
         if reach.accepted > 0 {
             self.write_soon(members);
         }
@@ -371,7 +283,7 @@ impl Room {
         if let Ok(runtime) = Handle::try_current() {
             members.flush = Flush::Running;
             drop(members);
-            let flusher = Flusher { room: Arc::clone(self), done: false };
+            let flusher = Flusher { hall: Arc::clone(self), done: false };
             // It yields by itself, see `unconstrained`.
             runtime.spawn(tokio::task::unconstrained(flusher.run()));
         } else {
@@ -388,98 +300,43 @@ impl Room {
 }
 
 impl Members {
-    /// Offers a message to each receiver; lets go of those that are over, or too slow.
-    fn offer(&mut self, prepared: &Prepared) -> Reach {
-        let mut reach = Reach::default();
-        // From the end, since whoever is removed makes room for the last one.
-        for place in (0..self.list.len()).rev() {
-            let member = &self.list[place];
-            match member.offer(prepared) {
-                Offered::Accepted => reach.accepted += 1,
-                Offered::Queued { displaced } => {
-                    reach.queued += 1;
-                    reach.displaced += displaced;
-                }
-                Offered::Missed => reach.missed += 1,
-                Offered::TooSlow => {
-                    member.disconnect();
-                    self.remove(place);
-                    reach.disconnected += 1;
-                }
-                Offered::Gone => {
-                    self.remove(place);
-                    reach.gone += 1;
-                }
-            }
-        }
-        reach
-    }
-
-    /// Takes a receiver out; the last one takes its place.
-    fn remove(&mut self, place: usize) -> Member {
-        let member = self.list.swap_remove(place);
-        member.listener.place.store(NOWHERE, Ordering::Relaxed);
-        if let Some(moved) = self.list.get(place) {
-            moved.listener.place.store(place, Ordering::Relaxed);
-        }
-        member
-    }
-
-    /// Nobody waits any longer for those that are full.
-    fn give_up(&self) {
-        for member in &self.list {
-            Outbox::give_up(&mut member.shared.lock().outbox, &member.listener);
-        }
-    }
-
     /// Nobody is on the way to write any more: to whom it is to be written.
     fn abandon_flush(&mut self) -> Vec<Arc<Shared>> {
         self.flush = Flush::Idle;
-        self.connections(0..self.list.len())
-    }
-
-    fn connections(&self, places: Range<usize>) -> Vec<Arc<Shared>> {
-        self.list[places].iter().map(|member| Arc::clone(&member.shared)).collect()
+        self.audience.connections(0..self.audience.count())
     }
 }
 
-impl Member {
-    fn offer(&self, prepared: &Prepared) -> Offered {
-        let mut inner = self.shared.lock();
+impl Receives<Room> for Arc<Shared> {
+    fn offer(&self, listener: &Arc<Listener<Room>>, prepared: &Prepared) -> Offered {
+        let mut inner = self.lock();
         if inner.outbox.is_none() && inner.connection.has_ample_room() {
             if inner.connection.send_prepared(prepared, Compression::Auto).is_ok() {
                 return Offered::Accepted;
             }
         } else {
             // It is behind only if it is behind after all has been written that can be.
-            self.shared.after_request(&mut inner, Writing::Now);
+            self.after_request(&mut inner, Writing::Now);
         }
         let inner = &mut *inner;
-        Outbox::offer(&mut inner.outbox, &mut inner.connection, &self.listener, prepared)
+        Outbox::offer(&mut inner.outbox, &mut inner.connection, listener, prepared)
     }
 
-    fn disconnect(&self) {
-        let mut inner = self.shared.lock();
-        Outbox::forget(&mut inner.outbox, &self.listener);
-        let frame = CloseFrame::truncated(CloseCode::TRY_AGAIN_LATER, TOO_SLOW);
+    fn give_up(&self, listener: &Arc<Listener<Room>>) {
+        Outbox::give_up(&mut self.lock().outbox, listener);
+    }
+
+    fn disconnect(&self, listener: &Arc<Listener<Room>>, frame: CloseFrame) {
+        let mut inner = self.lock();
+        Outbox::forget(&mut inner.outbox, listener);
         inner.connection.close(Some(frame), now());
-        self.shared.after_request(&mut inner, Writing::Now);
-    }
-}
-
-impl Sum {
-    fn add(&mut self, reach: Reach) {
-        self.accepted += reach.accepted as u64;
-        self.queued += reach.queued as u64;
-        self.missed += reach.missed as u64;
-        self.disconnected += reach.disconnected as u64;
-        self.gone += reach.gone as u64;
+        self.after_request(&mut inner, Writing::Now);
     }
 }
 
 /// Writes what was handed to the cores.
 struct Flusher {
-    room: Arc<Room>,
+    hall: Arc<Hall>,
     done: bool,
 }
 
@@ -488,7 +345,7 @@ impl Flusher {
     async fn run(mut self) {
         loop {
             self.round().await;
-            let mut members = self.room.lock();
+            let mut members = self.hall.lock();
             if members.flush == Flush::Running {
                 members.flush = Flush::Idle;
                 drop(members);
@@ -505,10 +362,10 @@ impl Flusher {
         let mut end = usize::MAX;
         loop {
             let slice = {
-                let members = self.room.lock();
-                let before = end.min(members.list.len());
+                let members = self.hall.lock();
+                let before = end.min(members.audience.count());
                 end = before.saturating_sub(SLICE);
-                members.connections(end..before)
+                members.audience.connections(end..before)
             };
             slice.iter().for_each(|shared| write(shared));
             if end == 0 {
@@ -524,7 +381,7 @@ impl Drop for Flusher {
     /// one.
     fn drop(&mut self) {
         if !self.done {
-            let all = self.room.lock().abandon_flush();
+            let all = self.hall.lock().abandon_flush();
             unconstrained(|| all.iter().for_each(|shared| write(shared)));
         }
     }
@@ -546,11 +403,5 @@ fn write(shared: &Shared) {
     shared.after_request(&mut shared.lock(), Writing::Now);
 }
 
-/// The place of a receiver that is not in its topic any more.
-const NOWHERE: usize = usize::MAX;
-
 /// To how many receivers is written before others have their turn.
 const SLICE: usize = 64;
-
-/// What a receiver is told that is disconnected.
-const TOO_SLOW: &str = "too slow for what is published";

@@ -23,10 +23,10 @@
 //! # Ok(()) }
 //! ```
 
+mod bell;
 mod broadcast;
 mod connect;
 pub mod guide;
-mod outbox;
 mod parts;
 mod pump;
 mod reconnect;
@@ -38,16 +38,17 @@ mod transport;
 mod watch;
 mod websocket;
 
-pub use broadcast::{Counters, Reach, Subscription, Topic, broadcast};
+pub use broadcast::{Subscription, Topic, broadcast};
 pub use connect::{Client, connect};
 /// Where a client goes and how it gets there, without I/O.
 pub use lastword_dial as dial;
 pub use lastword_dial::{InvalidProxy, Proxy};
 pub use lastword_kit::{
-    AcceptError, AcceptErrorKind, Answer, Attempt, Because, ConnectError, ConnectionId, Counts,
-    Credentials, Departure, Ended, EndedBy, Failed, HandlerError, Incoming, InvalidRoute, Limits,
-    Opening, Outcome, Params, Phase, PingError, ReceiveError, Refused, Report, Resend, SendError,
-    ServerTls, Shutdown, State, Stopped, StreamError, TlsDetails, TurnedAway, Wants,
+    AcceptError, AcceptErrorKind, Answer, Attempt, Because, ConnectError, ConnectionId, Counters,
+    Counts, Credentials, Departure, Ended, EndedBy, Failed, HandlerError, Incoming, InvalidRoute,
+    Limits, Opening, Outcome, Params, Phase, PingError, Reach, ReceiveError, Refused, Report,
+    Resend, SendError, ServerTls, Shutdown, State, Stopped, StreamError, TlsDetails, TopicConfig,
+    TurnedAway, Wants, WhenFull,
 };
 /// The protocol without I/O, that all of this stands on.
 pub use lastword_proto as proto;
@@ -58,7 +59,6 @@ pub use lastword_proto::{
     Violation,
 };
 pub use lastword_retry::{Backoff, Limit, Verdict};
-pub use outbox::{TopicConfig, WhenFull};
 pub use parts::{MessageReader, MessageWriter};
 pub use reconnect::{Control, Reconnect, connect_forever};
 pub use serve::{

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
 use lastword_kit::{
-    Addresses, Ended, Opening, TlsDetails, log_ending, record_frames, trace_frames,
+    Addresses, Ended, Opening, Outbox, Slot, TlsDetails, log_ending, record_frames, trace_frames,
 };
 use lastword_proto::{
     Agreement, Burst, Config, Connection, Delivery, Ending, Event, Message, Operation, OurSide,
@@ -21,7 +21,7 @@ use lastword_proto::{
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
-use crate::outbox::{Outbox, Slot};
+use crate::bell::Room;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, MutexGuard, thread_local};
 use crate::transport::{Buffers, Transport};
@@ -71,7 +71,7 @@ pub(crate) struct Inner {
     /// Whether a sender waits for the end of a message that is sent by parts.
     pub(crate) queued: bool,
     /// What topics keep for it while it is behind.
-    pub(crate) outbox: Slot,
+    pub(crate) outbox: Slot<Room>,
     /// While a batch is open, sends do not write.
     pub(crate) batches: usize,
     /// Until when the pump sleeps.

@@ -190,6 +190,14 @@ impl WebSocket {
         self.sender.pong(data)
     }
 
+    /// From now on, asks every `interval` whether the peer is there, and lets it be silent for `timeout`
+    /// then, whatever `Config::ping_interval` and `Config::ping_timeout` say; `None`: never, and for ever.
+    /// The next ping is due an `interval` from now; for one that waits for its answer, `timeout` begins
+    /// anew.
+    pub fn set_keepalive(&self, interval: Option<Duration>, timeout: Option<Duration>) {
+        self.sender.set_keepalive(interval, timeout);
+    }
+
     /// The last round-trip time of a ping, the keepalive's included.
     pub fn latency(&self) -> Option<Duration> {
         self.sender.latency()

@@ -172,6 +172,11 @@ impl Sender {
         self.shared().request(|inner| inner.connection.pong(data.as_ref()))
     }
 
+    /// Changes keepalive from now on; see [`WebSocket::set_keepalive`].
+    pub fn set_keepalive(&self, interval: Option<Duration>, timeout: Option<Duration>) {
+        self.shared().request(|inner| inner.connection.set_keepalive(interval, timeout, now()));
+    }
+
     /// The last round-trip time of a ping, the keepalive's included.
     pub fn latency(&self) -> Option<Duration> {
         self.shared().lock().connection.latency()

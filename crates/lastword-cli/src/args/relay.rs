@@ -6,7 +6,7 @@ use std::sync::Arc;
 use lastword::dial::{InvalidUri, Scheme, WebSocketUri};
 use lastword::rustls::ClientConfig;
 use lastword::rustls::pki_types::ServerName;
-use lastword_kit::platform_client;
+use lastword_kit::Trust;
 
 use super::fault::Fault;
 use super::target::{Wrong, certificates, private_key, trusting};
@@ -90,7 +90,7 @@ impl RelayArgs {
         };
         let config = match &self.ca {
             Some(path) => Arc::new(trusting(path, identity)?),
-            None => platform_client().map_err(Wrong::Platform)?,
+            None => Trust::Platform.config(None).map_err(Wrong::Platform)?,
         };
         Ok(Some(TlsTarget { config, name }))
     }

@@ -3,21 +3,20 @@
 //! Lives beside the core, under the same lock; whoever has written refills the core from here. Each
 //! subscription has a backlog with limits of its own, and they are worked off in the order in which
 //! the messages came. What a backlog held when it is dropped is accounted for, whatever dropped it.
-//! Knows no sockets, and nothing of who else receives.
+//! Knows no sockets, and nothing of who else receives; how a publisher waits for room, its driver knows,
+//! which is the [`Bell`].
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use lastword_proto::{Compression, Connection, Prepared, SendRefused};
-use tokio::sync::Notify;
-
-use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// What a topic does for receivers that read more slowly than it publishes.
 ///
 /// A receiver is behind when its socket takes no more and half of its
-/// [`Config::send_buffer`](crate::Config::send_buffer) is in use (the other half stays free for what
+/// [`Config::send_buffer`](lastword_proto::Config::send_buffer) is in use (the other half stays free for what
 /// is sent to it directly). From then on messages wait for it in a queue of the topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -44,7 +43,7 @@ impl Default for TopicConfig {
 pub enum WhenFull {
     /// It is disconnected with 1013 (try again later): whoever stays connected misses nothing.
     Disconnect,
-    /// [`Topic::publish`](crate::Topic::publish) waits for room, for so long at most: nothing is
+    /// `Topic::publish` waits for room, for so long at most: nothing is
     /// lost, as long as everybody reads. Who has let that time pass misses messages, and is not
     /// waited for again until it has room.
     Wait {
@@ -58,56 +57,100 @@ pub enum WhenFull {
     KeepLatest,
 }
 
+/// What publishers wait at while a receiver is full.
+pub trait Bell: Default {
+    /// There is room: all who wait look again.
+    fn ring(&self);
+}
+
 /// What all subscriptions of a topic have in common, and what it hears from their connections.
 #[derive(Debug, Default)]
-pub(crate) struct Board {
-    pub(crate) config: TopicConfig,
+pub struct Board<B> {
+    config: TopicConfig,
     /// How many receivers a publisher has to wait for.
-    pub(crate) full: AtomicUsize,
-    /// There are none any more.
-    pub(crate) room: Notify,
+    full: AtomicUsize,
+    /// Rung when there are none any more.
+    bell: B,
     /// Messages that left a queue: for their connection, or for nowhere.
     pub(crate) caught_up: AtomicU64,
     pub(crate) discarded: AtomicU64,
 }
 
+impl<B: Bell> Board<B> {
+    /// For a topic with these settings.
+    pub fn new(config: TopicConfig) -> Self {
+        Self { config, ..Self::default() }
+    }
+
+    /// The settings of the topic.
+    pub const fn config(&self) -> &TopicConfig {
+        &self.config
+    }
+
+    /// Whether a publisher has to wait for a receiver. That grows only while the topic publishes.
+    pub fn is_full(&self) -> bool {
+        self.full.load(Ordering::Acquire) > 0
+    }
+
+    /// What is rung when there is room.
+    pub const fn bell(&self) -> &B {
+        &self.bell
+    }
+}
+
 /// One subscription, as its connection knows it.
 #[derive(Debug)]
-pub(crate) struct Listener {
-    pub(crate) board: Arc<Board>,
-    /// Messages that it did not get, and will not.
-    pub(crate) missed: AtomicU64,
+pub struct Listener<B> {
+    pub(crate) board: Arc<Board<B>>,
+    missed: AtomicU64,
     /// Where it stands among the receivers of its topic; only changed by the topic.
     pub(crate) place: AtomicUsize,
 }
 
+impl<B> Listener<B> {
+    pub(crate) const fn new(board: Arc<Board<B>>, place: usize) -> Self {
+        Self { board, missed: AtomicU64::new(0), place: AtomicUsize::new(place) }
+    }
+
+    /// Messages that it did not get, and will not.
+    pub fn missed(&self) -> u64 {
+        self.missed.load(Ordering::Relaxed)
+    }
+}
+
 /// What became of a message that was offered to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Offered {
+#[expect(clippy::exhaustive_enums, reason = "a topic has to do something about each")]
+pub enum Offered {
+    /// The connection has it.
     Accepted,
     /// It waits, and so many older ones gave way to it.
     Queued {
+        /// How many.
         displaced: usize,
     },
+    /// There is no room for it.
     Missed,
     /// There is no room for it, and this is one time too many.
     TooSlow,
+    /// The connection is closing or over.
     Gone,
 }
 
 /// The backlogs of a connection; `None` in a connection that is not behind.
-pub(crate) type Slot = Option<Box<Outbox>>;
+pub type Slot<B> = Option<Box<Outbox<B>>>;
 
-#[derive(Debug, Default)]
-pub(crate) struct Outbox {
-    backlogs: Vec<Backlog>,
+/// The messages that wait beside a connection, one backlog for each subscription.
+#[derive(Debug)]
+pub struct Outbox<B: Bell> {
+    backlogs: Vec<Backlog<B>>,
     /// How many messages were ever put here.
     count: u64,
 }
 
 #[derive(Debug)]
-struct Backlog {
-    listener: Arc<Listener>,
+struct Backlog<B: Bell> {
+    listener: Arc<Listener<B>>,
     /// Each with its number among all that were put into the outbox.
     waiting: VecDeque<(u64, Prepared)>,
     bytes: usize,
@@ -124,12 +167,18 @@ enum Standing {
     GivenUp,
 }
 
-impl Outbox {
+impl<B: Bell> Default for Outbox<B> {
+    fn default() -> Self {
+        Self { backlogs: Vec::new(), count: 0 }
+    }
+}
+
+impl<B: Bell> Outbox<B> {
     /// Offers a message to a connection that has written what it could.
-    pub(crate) fn offer(
-        slot: &mut Slot,
+    pub fn offer(
+        slot: &mut Slot<B>,
         connection: &mut Connection,
-        listener: &Arc<Listener>,
+        listener: &Arc<Listener<B>>,
         prepared: &Prepared,
     ) -> Offered {
         if !connection.is_open() {
@@ -146,7 +195,7 @@ impl Outbox {
     }
 
     /// Hands the core what waits, in order, as long as it has room; whether that was anything.
-    pub(crate) fn refill(slot: &mut Slot, connection: &mut Connection) -> bool {
+    pub fn refill(slot: &mut Slot<B>, connection: &mut Connection) -> bool {
         let Some(outbox) = slot else { return false };
         let mut moved = false;
         while connection.has_ample_room()
@@ -171,7 +220,7 @@ impl Outbox {
     }
 
     /// Forgets what waits for a subscription.
-    pub(crate) fn forget(slot: &mut Slot, listener: &Arc<Listener>) {
+    pub fn forget(slot: &mut Slot<B>, listener: &Arc<Listener<B>>) {
         let Some(outbox) = slot else { return };
         outbox.backlogs.retain(|backlog| !Arc::ptr_eq(&backlog.listener, listener));
         if outbox.backlogs.is_empty() {
@@ -180,7 +229,7 @@ impl Outbox {
     }
 
     /// Publishers have waited for this subscription for long enough.
-    pub(crate) fn give_up(slot: &mut Slot, listener: &Arc<Listener>) {
+    pub fn give_up(slot: &mut Slot<B>, listener: &Arc<Listener<B>>) {
         let backlogs = slot.iter_mut().flat_map(|outbox| &mut outbox.backlogs);
         for backlog in backlogs.filter(|backlog| Arc::ptr_eq(&backlog.listener, listener)) {
             if backlog.standing == Standing::Full {
@@ -189,7 +238,7 @@ impl Outbox {
         }
     }
 
-    fn put(&mut self, listener: &Arc<Listener>, prepared: &Prepared) -> Offered {
+    fn put(&mut self, listener: &Arc<Listener<B>>, prepared: &Prepared) -> Offered {
         self.count = self.count.wrapping_add(1);
         let known = self.backlogs.iter().position(|b| Arc::ptr_eq(&b.listener, listener));
         let place = known.unwrap_or_else(|| {
@@ -200,8 +249,8 @@ impl Outbox {
     }
 }
 
-impl Backlog {
-    const fn new(listener: Arc<Listener>) -> Self {
+impl<B: Bell> Backlog<B> {
+    const fn new(listener: Arc<Listener<B>>) -> Self {
         Self { listener, waiting: VecDeque::new(), bytes: 0, standing: Standing::Fine }
     }
 
@@ -275,14 +324,14 @@ impl Backlog {
                 board.full.fetch_add(1, Ordering::AcqRel);
             }
             (true, false) if board.full.fetch_sub(1, Ordering::AcqRel) == 1 => {
-                board.room.notify_waiters();
+                board.bell.ring();
             }
             _ => {}
         }
     }
 }
 
-impl Drop for Backlog {
+impl<B: Bell> Drop for Backlog<B> {
     fn drop(&mut self) {
         self.discard(self.waiting.len());
         self.stand(Standing::Fine);
