@@ -6,7 +6,7 @@ use std::sync::Arc;
 use lastword::dial::{InvalidUri, Scheme, WebSocketUri};
 use lastword::rustls::ClientConfig;
 use lastword::rustls::pki_types::ServerName;
-use lastword_kit::Trust;
+use lastword_kit::{Identity, Trust};
 
 use super::fault::Fault;
 use super::target::{Wrong, certificates, private_key, trusting};
@@ -90,7 +90,10 @@ impl RelayArgs {
         };
         let config = match &self.ca {
             Some(path) => Arc::new(trusting(path, identity)?),
-            None => Trust::Platform.config(None).map_err(Wrong::Platform)?,
+            None => {
+                let identity = identity.map(|(chain, key)| Identity::new(chain, key));
+                Trust::Platform.config(identity.as_ref()).map_err(Wrong::Platform)?
+            }
         };
         Ok(Some(TlsTarget { config, name }))
     }
