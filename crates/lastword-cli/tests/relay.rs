@@ -15,13 +15,14 @@ use serde_json::Value;
 
 const DOCS: &str = include_str!("../../../docs/cli/relay.md");
 
-/// The rows of the table of faults: what goes wrong, the client's exit code, what it says.
+/// The rows of the table of faults: what goes wrong, the client's exit code, and what it says, or what
+/// comes if it has nothing to say.
 fn documented_faults() -> Vec<[&'static str; 3]> {
     let rows = DOCS.lines().filter_map(|line| {
-        let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
         let [fault, code, said] = cells[..] else { return None };
         let fault = fault.strip_prefix('`')?.strip_suffix('`')?;
-        code.parse::<i32>().ok().map(|_| [fault, code, said.trim_matches('`')])
+        code.parse::<i32>().ok().map(|_| [fault, code, said])
     });
     rows.collect()
 }
@@ -34,15 +35,17 @@ fn each_fault_ends_for_the_client_as_the_documentation_says() {
     let url = server.url();
     let check = &|[fault, code, said]: [&str; 3]| {
         let mut relay = Running::relay(&url, &["--no-heads", "--fault", fault]);
-        let options = "-m one -m two -m three -n 3 --listen --timeout 3 --ping-interval 1 --ping-timeout 0.5 \
+        let options = "-m one -m two -m three --listen --timeout 3 --ping-interval 1 --ping-timeout 0.5 \
                        --open-timeout 1 --close-timeout 0.5 --no-compression";
         let to = relay.url();
         let options: Vec<&str> = ["connect", &to].into_iter().chain(options.split(' ')).collect();
         let client = run(&options, "");
         assert_eq!(client.code.unwrap().to_string(), code, "{fault}: {}{}", client.out, client.err);
-        if said.is_empty() {
-            assert_eq!(client.out, "one\ntwo\nthree\n", "{fault}");
-        } else {
+        if code == "0" {
+            let came: Vec<&str> = client.out.lines().collect();
+            assert_eq!(came.join(", "), said, "{fault}");
+        } else if let Some(said) = said.strip_prefix('`') {
+            let said = said.trim_end_matches('`');
             assert!(client.err.contains(said), "{fault}: {said:?} in {:?}", client.err);
         }
         relay.line_with(&format!("! {fault}"));
@@ -156,10 +159,11 @@ fn a_script_may_speak_of_one_connection_and_of_none_that_comes() {
     .unwrap();
     let server = Running::echo();
     let mut relay = Running::relay(&server.url(), &["--script", &script]);
+    // The second one: less came than was expected.
     let codes: Vec<_> = (0..3)
         .map(|_| run(&["connect", &relay.url(), "-m", "hi", "-n", "1", "--listen"], "").code)
         .collect();
-    assert_eq!(codes, [Some(0), Some(4), Some(0)]);
+    assert_eq!(codes, [Some(0), Some(6), Some(0)]);
     relay.line_with("#1");
     relay.line_with("it never came to: client at frame 99 drop");
     relay.line_with("! connection 2 server at text \"hi\" reset");
@@ -221,8 +225,8 @@ fn a_recording_has_frames_messages_and_ends_but_no_secrets_and_no_more_than_was_
     );
     let open = of("open")[0];
     assert_eq!(open["response"]["start"], "HTTP/1.1 101 Switching Protocols");
-    let messages = of("msg");
-    assert_eq!(messages.len(), 4);
+    assert_eq!(of("msg").len(), 4);
+    let messages: Vec<_> = of("msg").into_iter().filter(|m| m["from"] == "client").collect();
     let kept =
         (&messages[0]["len"], messages[0]["text"].as_str().map(str::len), &messages[0]["cut"]);
     assert_eq!(kept, (&1000.into(), Some(100), &true.into()));
