@@ -1,5 +1,7 @@
 //! The examples that `--help` shows are run as they stand there, but for the ports.
 
+#![cfg(unix)]
+
 mod programs;
 
 use std::process::{Command, Stdio};

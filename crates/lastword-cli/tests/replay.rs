@@ -108,6 +108,9 @@ fn without_a_file_the_recording_is_all_of_the_output() {
     let ran = run(&["record", &echo.url(), "/nonexistent/x"], "");
     assert_eq!(ran.code, Some(2));
     assert!(ran.err.contains("cannot record to /nonexistent/x"), "{}", ran.err);
+    let ran = run(&["record", &echo.url(), "--report", "json"], "");
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.err.contains("cannot both be on standard output"), "{}", ran.err);
 }
 
 #[test]

@@ -10,7 +10,7 @@ pub(crate) struct RecordArgs {
     pub(crate) connect: ConnectArgs,
 
     /// Keep it in this file, as lines of JSON; "-" is standard output, with nothing else on it.
-    #[arg(value_name = "FILE", default_value = "-", conflicts_with = "report")]
+    #[arg(value_name = "FILE", default_value = "-")]
     pub(crate) file: PathBuf,
 }
 

@@ -32,6 +32,11 @@ pub(crate) fn run(args: ConnectArgs, talk: Talk) -> Outcome {
 /// The same, and keeps all of it; on standard output that takes the place of what else stands there.
 pub(crate) fn record(args: RecordArgs, talk: Talk) -> Outcome {
     let RecordArgs { connect, file } = args;
+    if connect.report.is_some() && is_standard_output(&file) {
+        return misused(
+            "the recording and --report cannot both be on standard output\nName a file for the recording.",
+        );
+    }
     match Recorder::create(&file, "record", &connect.target.url) {
         Ok(recorder) => {
             let shown = if is_standard_output(&file) { Shown::Nothing } else { Shown::All };

@@ -92,6 +92,7 @@ impl Running {
     }
 
     /// Stops it with Ctrl-C; gives what it still said, and its exit code.
+    #[cfg(unix)]
     pub(crate) fn stop(mut self) -> (String, Option<i32>) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
