@@ -2,11 +2,11 @@
 
 #![cfg(unix)]
 
-mod programs;
+mod support;
 
 use std::process::{Command, Stdio};
 
-use programs::{Folder, Running, run};
+use support::running::{Folder, Running, run};
 
 /// The commands of the examples of a subcommand, without what is said of them.
 fn examples(subcommand: &str) -> Vec<String> {

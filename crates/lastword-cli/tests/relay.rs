@@ -1,7 +1,7 @@
 //! `lastword relay` between real peers: what it shows, what it keeps, and how each fault ends for the
 //! client. The table of docs/cli/relay.md is what is tested here, line by line.
 
-mod programs;
+mod support;
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use lastword::rustls::ServerConfig;
 use lastword::rustls::pki_types::PrivatePkcs8KeyDer;
-use programs::{Folder, Running, run};
 use serde_json::Value;
+use support::running::{Folder, Running, run};
 
 const DOCS: &str = include_str!("../../../docs/cli/relay.md");
 

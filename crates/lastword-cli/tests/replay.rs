@@ -1,11 +1,11 @@
 //! `lastword record` and `lastword replay`: what is kept, and what is said once more.
 
-mod programs;
+mod support;
 
 use std::time::{Duration, Instant};
 
-use programs::{Folder, Running, run};
 use serde_json::{Value, json};
+use support::running::{Folder, Running, run};
 
 fn lines(path: &str) -> Vec<Value> {
     let text = std::fs::read_to_string(path).unwrap();

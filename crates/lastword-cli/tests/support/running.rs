@@ -1,18 +1,9 @@
-//! The command as processes: one that runs to its end, and one that goes on beside the test.
+//! A command that goes on beside the test, whatever it is, and what one that ended has said.
 
-#![allow(dead_code, reason = "each file of tests uses what it needs")]
-
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
-/// The command with these arguments, all of its streams in pipes.
-pub(crate) fn lastword(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lastword"));
-    command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    // What the one who runs the tests has set is none of theirs.
-    command.env_remove("LASTWORD_BEARER").env_remove("http_proxy").env_remove("all_proxy");
-    command
-}
+use super::lastword;
 
 /// A command that ran to its end.
 pub(crate) struct Ran {
@@ -33,10 +24,7 @@ impl From<Output> for Ran {
 
 /// Runs a command to its end, with `input` on its standard input.
 pub(crate) fn run(args: &[&str], input: &str) -> Ran {
-    let mut child = lastword(args).spawn().unwrap();
-    // A command that fails at once reads nothing.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    child.wait_with_output().unwrap().into()
+    super::run(args, input).into()
 }
 
 /// A command that goes on until it is dropped or stopped.
