@@ -118,6 +118,32 @@ fn bytes_pass_untouched_whatever_they_are() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn memory_stays_bounded_whatever_passes() {
+    const SIZE: usize = 32 << 20;
+    let folder = Folder::new("relay-memory");
+    let options = ["--record", &folder.path("a.jsonl"), "-f", "client at text \"zz\" cut"];
+    // One frame that is longer than all that may be kept.
+    let mut sent = b"GET / HTTP/1.1\r\n\r\n\x82\xff".to_vec();
+    sent.extend((SIZE as u64).to_be_bytes());
+    sent.extend([1, 2, 3, 4]);
+    sent.resize(sent.len() + SIZE, b'x');
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = format!("ws://{}", listener.local_addr().unwrap());
+    let server = swallow(listener, sent.clone());
+    let relay = Running::relay(&target, &options);
+    let mut client = TcpStream::connect(&relay.address).unwrap();
+    let before = relay.peak_memory();
+    client.write_all(&sent).unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    let mut came = Vec::new();
+    client.read_to_end(&mut came).unwrap();
+    assert!(came == sent && server.join().unwrap() == sent);
+    let grown = relay.peak_memory() - before;
+    assert!(grown < SIZE as u64 / 2, "{grown}");
+}
+
 #[test]
 fn a_reset_is_passed_on_as_a_reset_and_shown_as_one() {
     let server = Running::echo();
