@@ -16,6 +16,8 @@ pub(crate) enum Outcome {
     Violation = 5,
     TimedOut = 6,
     Aborted = 7,
+    /// What came is not what was recorded.
+    Different = 8,
 }
 
 impl From<Outcome> for ExitCode {
@@ -50,4 +52,5 @@ Exit codes:
   4  connection lost: ended without a close frame, reset
   5  the peer broke the protocol, or exceeded a limit of ours
   6  timed out; or less came than was expected
-  7  aborted";
+  7  aborted
+  8  what came differs from the recording (replay --compare)";

@@ -11,6 +11,7 @@ mod print;
 mod recording;
 mod refused;
 mod relay;
+mod replay;
 mod report;
 mod serve;
 mod shell;
@@ -33,7 +34,9 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args, talk).into(),
         Command::Ping(args) => ping::run(&args, talk).into(),
         Command::Bench(args) => bench::run(&args, talk).into(),
+        Command::Record(args) => connect::record(*args, talk).into(),
         Command::Relay(args) => relay::run(&args, talk).into(),
+        Command::Replay(args) => replay::run(&args, talk).into(),
         Command::Explain(args) => explain::run(&args).into(),
         Command::Completions(args) => shell::completions(&args).into(),
         Command::Man(args) => shell::man(&args).into(),

@@ -6,7 +6,9 @@ mod connect;
 mod explain;
 mod fault;
 mod ping;
+mod record;
 mod relay;
+mod replay;
 mod serve;
 mod shell;
 mod target;
@@ -19,10 +21,12 @@ pub(crate) use self::connect::{ConnectArgs, Content, Framing};
 pub(crate) use self::explain::ExplainArgs;
 pub(crate) use self::fault::{Action, Fault, Point};
 pub(crate) use self::ping::PingArgs;
+pub(crate) use self::record::RecordArgs;
 pub(crate) use self::relay::{RelayArgs, TlsTarget};
+pub(crate) use self::replay::{Pace, ReplayArgs};
 pub(crate) use self::serve::ServeArgs;
 pub(crate) use self::shell::{CompletionsArgs, ManArgs};
-pub(crate) use self::target::{Target, Wrong};
+pub(crate) use self::target::{Target, TargetArgs, Wrong};
 
 /// WebSocket on the command line, and exactly how each connection ended.
 #[derive(Debug, Parser)]
@@ -86,9 +90,16 @@ pub(crate) enum Command {
     /// Put a load on a server, and say what it carried, how fast, and how each connection ended.
     #[command(after_help = [bench::EXAMPLES, bench::EXIT_CODES].concat())]
     Bench(Box<BenchArgs>),
+    /// Connect as connect does, and keep all that is said, both ways, in a file.
+    #[command(after_help = [record::EXAMPLES, crate::exit::TABLE].concat())]
+    Record(Box<RecordArgs>),
     /// Stand between a client and a server: show each frame, record it, let things go wrong.
     #[command(after_help = relay::EXAMPLES)]
     Relay(Box<RelayArgs>),
+    /// Say once more what was recorded, as the client or as the server, and compare the answers.
+    #[command(after_help = [replay::EXAMPLES, crate::exit::TABLE].concat())]
+    #[command(mut_arg("url", |url| url.required(false)))]
+    Replay(Box<ReplayArgs>),
     /// Explain how a connection ended: what it usually means, and what to do.
     #[command(after_help = explain::EXAMPLES)]
     Explain(ExplainArgs),

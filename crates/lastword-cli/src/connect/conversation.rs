@@ -82,7 +82,10 @@ impl Conversation {
     /// Goes on over this connection until it ends, or it is enough.
     pub(super) async fn over(&mut self, mut ws: WebSocket, stage: &mut dyn Stage) -> Over {
         let sender = ws.sender();
-        let mut sending = self.left_over.take().map(|message| send(sender.clone(), message));
+        let mut sending = self.left_over.take().map(|message| {
+            stage.sent(&message);
+            send(sender.clone(), message)
+        });
         let mut reading = None;
         let interrupted = tokio::signal::ctrl_c();
         tokio::pin!(interrupted);
@@ -129,13 +132,19 @@ impl Conversation {
                     }
                 }
                 said = self.said.recv(), if !self.silent && sending.is_none() => match said {
-                    Some(Said::Message(message)) => sending = Some(send(sender.clone(), message)),
+                    Some(Said::Message(message)) => {
+                        stage.sent(&message);
+                        sending = Some(send(sender.clone(), message));
+                    }
                     Some(Said::Command(Command::Close(code, reason))) => {
                         return Over::Enough(ws.close(code, reason).await);
                     }
                     Some(Said::Command(command)) => match self.obey(command, &sender, stage) {
                         Obeyed::Done => {}
-                        Obeyed::Send(message) => sending = Some(send(sender.clone(), message)),
+                        Obeyed::Send(message) => {
+                            stage.sent(&message);
+                            sending = Some(send(sender.clone(), message));
+                        }
                     },
                     Some(Said::Misspelt(why)) => stage.note(&why),
                     Some(Said::Wrong(why)) => {

@@ -3,6 +3,7 @@
 mod commands;
 mod conversation;
 mod input;
+mod recorded;
 mod said;
 mod stage;
 mod terminal;
@@ -14,15 +15,38 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use self::conversation::{After, Conversation, Over, Rules};
+use self::recorded::{Recorded, Shown};
 use self::said::Said;
 use self::stage::{Clock, InPipe, InReport, OnTerminal, Settings, Stage};
 use self::terminal::Terminal;
-use crate::args::{ConnectArgs, Talk, Target, Wrong};
+use crate::args::{ConnectArgs, RecordArgs, Talk, Target, Wrong};
 use crate::exit::Outcome;
+use crate::recording::{Recorder, is_standard_output};
 use crate::show::Show;
 use crate::{print, refused, report};
 
 pub(crate) fn run(args: ConnectArgs, talk: Talk) -> Outcome {
+    begin(args, None, talk)
+}
+
+/// The same, and keeps all of it; on standard output that takes the place of what else stands there.
+pub(crate) fn record(args: RecordArgs, talk: Talk) -> Outcome {
+    let RecordArgs { connect, file } = args;
+    if connect.report.is_some() && is_standard_output(&file) {
+        return misused(
+            "the recording and --report cannot both be on standard output\nName a file for the recording.",
+        );
+    }
+    match Recorder::create(&file, "record", &connect.target.url) {
+        Ok(recorder) => {
+            let shown = if is_standard_output(&file) { Shown::Nothing } else { Shown::All };
+            begin(connect, Some(Recorded::new(recorder, shown)), talk)
+        }
+        Err(error) => misused(&format!("cannot record to {}: {error}", file.display())),
+    }
+}
+
+fn begin(args: ConnectArgs, recorded: Option<Recorded>, talk: Talk) -> Outcome {
     let target = match args.target.target() {
         Ok(target) => target,
         Err(wrong) => return misused(&wrong.to_string()),
@@ -30,7 +54,7 @@ pub(crate) fn run(args: ConnectArgs, talk: Talk) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime {
         Ok(runtime) => {
-            let outcome = runtime.block_on(converse(args, target, talk));
+            let outcome = runtime.block_on(converse(args, target, recorded, talk));
             // A thread may still wait for a line of input; nobody wants it any more.
             runtime.shutdown_background();
             outcome
@@ -42,7 +66,12 @@ pub(crate) fn run(args: ConnectArgs, talk: Talk) -> Outcome {
     }
 }
 
-async fn converse(args: ConnectArgs, target: Target, talk: Talk) -> Outcome {
+async fn converse(
+    args: ConnectArgs,
+    target: Target,
+    recorded: Option<Recorded>,
+    talk: Talk,
+) -> Outcome {
     let rules = |after| Rules {
         after,
         expect: args.expect,
@@ -90,6 +119,9 @@ async fn converse(args: ConnectArgs, target: Target, talk: Talk) -> Outcome {
         };
         (Conversation::new(said, rules(after)), stage)
     };
+    if let Some(recorded) = recorded {
+        stage = Box::new(recorded.over(stage));
+    }
     let over = loop {
         let Some(ws) = connections.next().await else { return connections.given_up() };
         stage.opened(ws.opening());

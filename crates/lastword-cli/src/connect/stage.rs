@@ -20,6 +20,8 @@ pub(super) trait Stage {
     fn opened(&mut self, opening: &Opening);
     /// A message came.
     fn message(&mut self, message: &Message);
+    /// A message of ours is on its way. Whoever wrote it has seen it.
+    fn sent(&mut self, _: &Message) {}
     /// Something beside the matter.
     fn note(&mut self, note: &str);
     /// A connection ended; it is the last, or another will follow.

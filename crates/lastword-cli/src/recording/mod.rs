@@ -4,6 +4,7 @@
 //! documented in docs/cli/recording.md; what proves who somebody is, is in none.
 
 pub(crate) mod line;
+pub(crate) mod session;
 
 use std::fs::File;
 use std::io::{self, Write};

@@ -221,12 +221,12 @@ impl<'a, W: AsyncWrite + Unpin> Flow<'a, W> {
         while let Some(step) = self.injector.next(released, self.began.elapsed()) {
             let taken = match step {
                 Step::Pass(size) => {
-                    self.outlet.push(self.held[..size].to_vec());
+                    self.outlet.push(&self.held[..size]);
                     size
                 }
                 Step::Vanish(size) => size,
                 Step::Corrupt(bits) => {
-                    self.outlet.push(vec![self.held[0] ^ bits]);
+                    self.outlet.push(&[self.held[0] ^ bits]);
                     1
                 }
                 Step::Fault(fault) => {

@@ -44,6 +44,8 @@ pub(super) struct Injector {
     read: u64,
     /// The beginning of what is in that frame, while a fault waits for a text.
     content: Vec<u8>,
+    /// That frame was too long to be held: its beginning has been looked at, once.
+    let_go: bool,
     vanishing: Vanishing,
     corrupt: Option<u8>,
 }
@@ -125,7 +127,7 @@ impl Injector {
 
     /// A piece of what is in it.
     pub(super) fn content(&mut self, piece: &[u8]) {
-        if self.waits_for_text() {
+        if !self.let_go && self.waits_for_text() {
             let room = HOLD.saturating_sub(self.content.len());
             self.content.extend_from_slice(piece.get(..room).unwrap_or(piece));
         }
@@ -134,7 +136,7 @@ impl Injector {
     /// It ends at this byte of the stream.
     pub(super) fn ends(&mut self, ends: u64) {
         self.look_for_text();
-        self.content.clear();
+        self.let_go = false;
         self.reading = None;
         if !self.armed.is_empty() || self.vanishing == Vanishing::Frame {
             self.marks.push_back(Mark::Ends(ends));
@@ -145,11 +147,12 @@ impl Injector {
     pub(super) fn release(&mut self, read: u64) -> usize {
         self.read = read;
         let mut until = read;
-        if let (true, Some(frame)) = (self.waits_for_text(), self.reading) {
+        if let (false, true, Some(frame)) = (self.let_go, self.waits_for_text(), self.reading) {
             if read - frame.begins <= HOLD as u64 {
                 until = frame.begins;
             } else {
                 self.look_for_text();
+                self.let_go = true;
             }
         }
         usize::try_from(until.saturating_sub(self.offset)).unwrap_or(usize::MAX)
@@ -285,6 +288,7 @@ impl Injector {
                 armed.at = At::Inside(frame.number, frame.begins.saturating_add(*byte));
             }
         }
+        self.content.clear();
     }
 }
 

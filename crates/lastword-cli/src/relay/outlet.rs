@@ -35,6 +35,9 @@ const ROOM: usize = 64 << 10;
 /// And how much when it is held for a while: about as much as long fat networks have under way.
 const ROOM_DELAYED: usize = 4 << 20;
 
+/// How large a piece may be before the next one stands alone.
+const PIECE: usize = 16 << 10;
+
 /// How often a second a rate is kept.
 const TICKS: u64 = 50;
 
@@ -65,9 +68,18 @@ impl<W: AsyncWrite + Unpin> Outlet<W> {
         self.queued < if self.latency.is_zero() { ROOM } else { ROOM_DELAYED }
     }
 
-    pub(super) fn push(&mut self, bytes: Vec<u8>) {
+    pub(super) fn push(&mut self, bytes: &[u8]) {
         self.queued += bytes.len();
-        self.queue.push_back(Piece { due: Instant::now() + self.latency, bytes, written: 0 });
+        // What came in one piece goes on in one, wherever faults have looked at it.
+        if self.latency.is_zero()
+            && let Some(last) = self.queue.back_mut()
+            && last.bytes.len() < PIECE
+        {
+            last.bytes.extend_from_slice(bytes);
+            return;
+        }
+        let due = Instant::now() + self.latency;
+        self.queue.push_back(Piece { due, bytes: bytes.to_vec(), written: 0 });
     }
 
     /// Whether all that was pushed is on its way out of this machine.
@@ -124,13 +136,13 @@ impl<W: AsyncWrite + Unpin> Outlet<W> {
 mod tests {
     use super::*;
 
-    /// When each byte of three, pushed at once, was written, in milliseconds.
+    /// When three bytes, pushed one by one at once, were written, in milliseconds.
     async fn times(prepare: impl FnOnce(&mut Outlet<Vec<u8>>)) -> Vec<u128> {
         let start = Instant::now();
         let mut outlet = Outlet::new(Vec::new());
         prepare(&mut outlet);
         for byte in *b"abc" {
-            outlet.push(vec![byte]);
+            outlet.push(&[byte]);
         }
         let mut times = Vec::new();
         while let Some(ready) = outlet.ready_at() {
@@ -147,7 +159,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_delayed_keeps_its_pace_and_what_is_throttled_has_a_pace_of_its_own() {
-        assert_eq!(times(|_| ()).await, [0, 0, 0]);
+        assert_eq!(times(|_| ()).await, [0]);
         assert_eq!(times(|outlet| outlet.delay(Duration::from_secs(2))).await, [2000, 2000, 2000]);
         let rate = NonZeroU64::new(10).unwrap();
         assert_eq!(times(|outlet| outlet.throttle(rate)).await, [0, 100, 200]);

@@ -1,24 +1,15 @@
-//! The command as processes: one that runs to its end, and one that goes on beside the test.
+//! A command that goes on beside the test, whatever it is, and what one that ended has said.
 
-#![allow(dead_code, reason = "each file of tests uses what it needs")]
-
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
-/// The command with these arguments, all of its streams in pipes.
-pub fn lastword(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lastword"));
-    command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    // What the one who runs the tests has set is none of theirs.
-    command.env_remove("LASTWORD_BEARER").env_remove("http_proxy").env_remove("all_proxy");
-    command
-}
+use super::lastword;
 
 /// A command that ran to its end.
-pub struct Ran {
-    pub code: Option<i32>,
-    pub out: String,
-    pub err: String,
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl From<Output> for Ran {
@@ -32,25 +23,22 @@ impl From<Output> for Ran {
 }
 
 /// Runs a command to its end, with `input` on its standard input.
-pub fn run(args: &[&str], input: &str) -> Ran {
-    let mut child = lastword(args).spawn().unwrap();
-    // A command that fails at once reads nothing.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    child.wait_with_output().unwrap().into()
+pub(crate) fn run(args: &[&str], input: &str) -> Ran {
+    super::run(args, input).into()
 }
 
 /// A command that goes on until it is dropped or stopped.
-pub struct Running {
+pub(crate) struct Running {
     child: Child,
     /// `None` when nobody reads any more.
     lines: Option<BufReader<ChildStdout>>,
     /// Where it listens.
-    pub address: String,
+    pub(crate) address: String,
 }
 
 impl Running {
     /// Waits until it says where it listens.
-    pub fn start(args: &[&str]) -> Self {
+    pub(crate) fn start(args: &[&str]) -> Self {
         let mut child = lastword(args).stderr(Stdio::inherit()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap());
         let mut running = Self { child, lines: Some(lines), address: String::new() };
@@ -64,21 +52,21 @@ impl Running {
     }
 
     /// An echo server.
-    pub fn echo() -> Self {
+    pub(crate) fn echo() -> Self {
         Self::start(&["serve", "--port", "0"])
     }
 
     /// A relay to this place.
-    pub fn relay(target: &str, args: &[&str]) -> Self {
+    pub(crate) fn relay(target: &str, args: &[&str]) -> Self {
         Self::start(&[&["relay", "0", target], args].concat())
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("ws://{}", self.address)
     }
 
     /// The next line that has `needle`.
-    pub fn line_with(&mut self, needle: &str) -> String {
+    pub(crate) fn line_with(&mut self, needle: &str) -> String {
         loop {
             let mut line = String::new();
             assert!(
@@ -92,7 +80,8 @@ impl Running {
     }
 
     /// Stops it with Ctrl-C; gives what it still said, and its exit code.
-    pub fn stop(mut self) -> (String, Option<i32>) {
+    #[cfg(unix)]
+    pub(crate) fn stop(mut self) -> (String, Option<i32>) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
         let mut rest = String::new();
@@ -100,13 +89,21 @@ impl Running {
         (rest, self.child.wait().unwrap().code())
     }
 
+    /// The most memory that it has had, in bytes.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+    }
+
     /// Reads nothing of it any more.
-    pub fn close_output(&mut self) {
+    pub(crate) fn close_output(&mut self) {
         self.lines = None;
     }
 
     /// Its exit code, when it has ended by itself.
-    pub fn code(&mut self) -> Option<i32> {
+    pub(crate) fn code(&mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
 }
@@ -119,17 +116,17 @@ impl Drop for Running {
 }
 
 /// A folder of this test's own, gone with it.
-pub struct Folder(std::path::PathBuf);
+pub(crate) struct Folder(std::path::PathBuf);
 
 impl Folder {
-    pub fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("lastword-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
     }
 
     /// The path of a file in it.
-    pub fn path(&self, name: &str) -> String {
+    pub(crate) fn path(&self, name: &str) -> String {
         self.0.join(name).to_str().unwrap().to_owned()
     }
 }

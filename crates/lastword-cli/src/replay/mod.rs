@@ -1,0 +1,156 @@
+//! `lastword replay`: a recording once more, as the client or as the server.
+//!
+//! The [`player`] says one side; here it is given a connection, and what came of it is told.
+
+mod player;
+
+use std::sync::Arc;
+
+use lastword::{HandlerError, Role, Server, Subprotocols, WebSocket};
+
+use self::player::{Comparing, Manner, Played, play};
+use crate::args::{ReplayArgs, Talk, TargetArgs};
+use crate::exit::Outcome;
+use crate::recording::session::Session;
+use crate::serve::asked_to_stop;
+use crate::show::Show;
+use crate::style::Style;
+use crate::{print, refused};
+
+pub(crate) fn run(args: &ReplayArgs, talk: Talk) -> Outcome {
+    let side = match (&args.serve, &args.target) {
+        (Some(listen), _) => Side::Server(listen),
+        (None, Some(target)) => Side::Client(target),
+        (None, None) => {
+            return misused("expected the URL of a server, or --serve LISTEN to be one");
+        }
+    };
+    let session = match Session::read(&args.file, args.connection) {
+        Ok(session) => session,
+        Err(error) => return misused(&format!("{} {error}", args.file.display())),
+    };
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("cannot start: {error}");
+            return Outcome::NoConnection;
+        }
+    };
+    runtime.block_on(async {
+        match side {
+            Side::Server(listen) => serve(args, listen, session, talk).await,
+            Side::Client(target) => connect(args, target, &session, talk).await,
+        }
+    })
+}
+
+/// Which side is said once more.
+enum Side<'a> {
+    Client(&'a TargetArgs),
+    Server(&'a str),
+}
+
+fn misused(why: &str) -> Outcome {
+    eprintln!("error: {}", print::escape_lines(why));
+    Outcome::Usage
+}
+
+fn manner(args: &ReplayArgs, side: Role) -> Manner {
+    Manner {
+        side,
+        pace: args.pace(),
+        patience: (side == Role::Client).then_some(args.wait),
+        comparing: if args.compare { Comparing::Yes } else { Comparing::No },
+    }
+}
+
+async fn connect(args: &ReplayArgs, to: &TargetArgs, session: &Session, talk: Talk) -> Outcome {
+    let target = match to.target() {
+        Ok(target) => target,
+        Err(wrong) => return misused(&wrong.to_string()),
+    };
+    let ws = match target.connect().await {
+        Ok(ws) => ws,
+        Err(error) => {
+            refused::tell(&to.url, &error);
+            return Outcome::NoConnection;
+        }
+    };
+    let shown = |message: &lastword::Message| {
+        if !args.compare {
+            say(&Show::default().message(message));
+        }
+    };
+    let sender = ws.sender();
+    let played = tokio::select! {
+        played = play(ws, session, manner(args, Role::Client), shown) => played,
+        _ = tokio::signal::ctrl_c() => {
+            sender.abort();
+            return Outcome::Aborted;
+        }
+    };
+    if let Some(difference) = &played.difference {
+        say(&Style::Bad.of(print::escape_lines(&difference.to_string())).to_string());
+        return Outcome::Different;
+    }
+    if talk != Talk::Quiet {
+        eprintln!("{}", told(&played, session, Role::Client));
+    }
+    Outcome::from(&*played.ending)
+}
+
+async fn serve(args: &ReplayArgs, listen: &str, session: Session, talk: Talk) -> Outcome {
+    let mut server = Server::new();
+    if let Some(name) = &session.subprotocol {
+        server = server.subprotocols(Subprotocols::Optional(vec![name.as_str().into()]));
+    }
+    let bound = match server.bind(listen).await {
+        Ok(bound) => bound,
+        Err(error) => {
+            eprintln!("cannot listen on {}: {error}", print::escape(listen));
+            if error.kind() == std::io::ErrorKind::AddrInUse {
+                eprintln!("Try another port, or 0 for any free one.");
+            }
+            return Outcome::NoConnection;
+        }
+    };
+    let address = bound.local_addr().map_or_else(|_| listen.to_owned(), |found| found.to_string());
+    say(&format!("Replaying {} on ws://{address} (Ctrl-C to stop)", args.file.display()));
+    let (session, manner) = (Arc::new(session), manner(args, Role::Server));
+    let handler = move |ws: WebSocket| {
+        let session = Arc::clone(&session);
+        async move {
+            let peer = ws.opening().peer_addr;
+            let played = play(ws, &session, manner, |_| ()).await;
+            if talk != Talk::Quiet || played.difference.is_some() {
+                let peer = peer.map(|peer| format!("{peer}  ")).unwrap_or_default();
+                say(&format!("{peer}{}", told(&played, &session, Role::Server)));
+            }
+            Ok::<(), HandlerError>(())
+        }
+    };
+    bound.serve_until(handler, asked_to_stop()).await;
+    Outcome::Closed
+}
+
+/// What came of it, in a line, or in some if there is a difference.
+fn told(played: &Played, session: &Session, side: Role) -> String {
+    let Played { ending, sent, came, difference } = played;
+    let ours = session.said.iter().filter(|said| said.from == side).count();
+    let theirs = session.said.len() - ours;
+    let line = format!("sent {sent} of {ours} messages, {came} came of {theirs}: {ending}");
+    let line = print::escape(&line);
+    match difference {
+        None => line.into_owned(),
+        Some(difference) => format!("{line}\n{}", print::escape_lines(&difference.to_string())),
+    }
+}
+
+/// A closed pipe is no failure: whoever reads has read enough.
+fn say(text: &str) {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    if writeln!(out, "{text}").and_then(|()| out.flush()).is_err() {
+        std::process::exit(0);
+    }
+}
