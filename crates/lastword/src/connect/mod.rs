@@ -3,6 +3,7 @@
 //! Finds the way, says the opening, and follows redirects; then the core takes over. One deadline
 //! covers it all. What can be decided without I/O is decided in `lastword-dial`.
 
+mod by_hand;
 mod race;
 mod way;
 
@@ -13,7 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use http::HeaderMap;
-use http::header::{AUTHORIZATION, HeaderName, HeaderValue, USER_AGENT};
+use http::header::{HeaderName, HeaderValue, USER_AGENT};
 use lastword_dial::{
     MAX_REDIRECTS, Proxy, RedirectRefused, Redirects, WebSocketUri, strip_credentials, without_user,
 };
@@ -334,14 +335,7 @@ impl Client {
         addresses: Addresses,
         patience: Patience,
     ) -> Result<WebSocket, ConnectError> {
-        let mut options = client::Options::new(uri.host_header(), uri.path().clone());
-        options.subprotocols = self.subprotocols.clone();
-        options.origin = self.origin.clone();
-        options.headers = headers.clone();
-        if let Some(credentials) = uri.credentials() {
-            // What the caller set is meant so.
-            options.headers.entry(AUTHORIZATION).or_insert_with(|| credentials.basic());
-        }
+        let options = self.options_for(uri, headers);
         let opening = Opening::new(options, &self.config, lastword_kit::fresh())?;
         let talk = converse(&mut transport, opening);
         let agreement = patience.within(Phase::Handshake, talk).await?;
