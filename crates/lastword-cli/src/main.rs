@@ -2,6 +2,7 @@
 
 mod args;
 mod bench;
+mod check;
 mod connect;
 mod exit;
 mod explain;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         Command::Ping(args) => ping::run(&args, talk).into(),
         Command::Bench(args) => bench::run(&args, talk).into(),
         Command::Relay(args) => relay::run(&args, talk).into(),
+        Command::Check(args) => check::run(&args, talk).into(),
         Command::Explain(args) => explain::run(&args).into(),
         Command::Completions(args) => shell::completions(&args).into(),
         Command::Man(args) => shell::man(&args).into(),

@@ -2,6 +2,8 @@
 //! subcommand can be told; `target` for whoever connects, `values` for what words stand for.
 
 mod bench;
+mod by_hand;
+mod check;
 mod connect;
 mod explain;
 mod fault;
@@ -15,6 +17,8 @@ mod values;
 use clap::{Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::bench::{BenchArgs, Load};
+pub(crate) use self::by_hand::Stream;
+pub(crate) use self::check::CheckArgs;
 pub(crate) use self::connect::{ConnectArgs, Content, Framing};
 pub(crate) use self::explain::ExplainArgs;
 pub(crate) use self::fault::{Action, Fault, Point};
@@ -22,7 +26,7 @@ pub(crate) use self::ping::PingArgs;
 pub(crate) use self::relay::{RelayArgs, TlsTarget};
 pub(crate) use self::serve::ServeArgs;
 pub(crate) use self::shell::{CompletionsArgs, ManArgs};
-pub(crate) use self::target::{Target, Wrong};
+pub(crate) use self::target::{Target, TargetArgs, Wrong};
 
 /// WebSocket on the command line, and exactly how each connection ended.
 #[derive(Debug, Parser)]
@@ -89,6 +93,9 @@ pub(crate) enum Command {
     /// Stand between a client and a server: show each frame, record it, let things go wrong.
     #[command(after_help = relay::EXAMPLES)]
     Relay(Box<RelayArgs>),
+    /// Check a server: does it keep to the protocol, and what does it do about those who do not?
+    #[command(after_help = check::EXAMPLES)]
+    Check(Box<CheckArgs>),
     /// Explain how a connection ended: what it usually means, and what to do.
     #[command(after_help = explain::EXAMPLES)]
     Explain(ExplainArgs),
