@@ -107,7 +107,7 @@ fn is_said(sentence: &str, asked: &str) -> bool {
 
 fn list(topics: &[Topic<'_>]) -> String {
     let names: Vec<_> = topics.iter().map(|topic| topic.name).collect();
-    wrap(&names.join(", "))
+    wrap(&names.join(", "), WIDTH)
 }
 
 impl Topic<'_> {
@@ -115,7 +115,7 @@ impl Topic<'_> {
         let mut text = String::from(self.name);
         if !self.also.is_empty() {
             text += "\n\n";
-            text += &wrap(&format!("Also: {}.", self.also.join(", ")));
+            text += &wrap(&format!("Also: {}.", self.also.join(", ")), WIDTH);
         }
         if !self.printed.is_empty() {
             text += "\n\nPrinted:";
@@ -126,20 +126,20 @@ impl Topic<'_> {
         }
         for paragraph in &self.paragraphs {
             text += "\n\n";
-            text += &wrap(&paragraph.replace(['`', '*'], ""));
+            text += &wrap(&paragraph.replace(['`', '*'], ""), WIDTH);
         }
         text
     }
 }
 
-/// Sets `text` in lines of at most [`WIDTH`] characters.
-fn wrap(text: &str) -> String {
+/// Sets `text` in lines of at most `width` characters.
+pub(crate) fn wrap(text: &str, width: usize) -> String {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
         let Some(line) = lines.last_mut() else { unreachable!("there is one from the start") };
         if line.is_empty() {
             line.push_str(word);
-        } else if line.chars().count() + 1 + word.chars().count() <= WIDTH {
+        } else if line.chars().count() + 1 + word.chars().count() <= width {
             line.push(' ');
             line.push_str(word);
         } else {

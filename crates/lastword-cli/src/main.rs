@@ -2,6 +2,7 @@
 
 mod args;
 mod bench;
+mod check;
 mod connect;
 mod exit;
 mod explain;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Command::Record(args) => connect::record(*args, talk).into(),
         Command::Relay(args) => relay::run(&args, talk).into(),
         Command::Replay(args) => replay::run(&args, talk).into(),
+        Command::Check(args) => check::run(&args, talk).into(),
         Command::Explain(args) => explain::run(&args).into(),
         Command::Completions(args) => shell::completions(&args).into(),
         Command::Man(args) => shell::man(&args).into(),

@@ -18,6 +18,8 @@ pub(crate) enum Style {
     Name,
     /// As it should be.
     Good,
+    /// Perhaps wrong.
+    Doubtful,
     /// Wrong.
     Bad,
 }
@@ -29,6 +31,7 @@ impl Style {
             Self::Incoming => "36",
             Self::Name => "34",
             Self::Good => "32",
+            Self::Doubtful => "33",
             Self::Bad => "31",
         }
     }

@@ -2,6 +2,8 @@
 //! subcommand can be told; `target` for whoever connects, `values` for what words stand for.
 
 mod bench;
+mod by_hand;
+mod check;
 mod connect;
 mod explain;
 mod fault;
@@ -17,6 +19,8 @@ mod values;
 use clap::{Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::bench::{BenchArgs, Load};
+pub(crate) use self::by_hand::Stream;
+pub(crate) use self::check::CheckArgs;
 pub(crate) use self::connect::{ConnectArgs, Content, Framing};
 pub(crate) use self::explain::ExplainArgs;
 pub(crate) use self::fault::{Action, Fault, Point};
@@ -100,6 +104,9 @@ pub(crate) enum Command {
     #[command(after_help = [replay::EXAMPLES, crate::exit::TABLE].concat())]
     #[command(mut_arg("url", |url| url.required(false)))]
     Replay(Box<ReplayArgs>),
+    /// Check a server: does it keep to the protocol, and what does it do about those who do not?
+    #[command(after_help = check::EXAMPLES)]
+    Check(Box<CheckArgs>),
     /// Explain how a connection ended: what it usually means, and what to do.
     #[command(after_help = explain::EXAMPLES)]
     Explain(ExplainArgs),

@@ -82,7 +82,7 @@ pub(crate) struct TargetArgs {
 
     /// Neither offer nor accept compression.
     #[arg(long, help_heading = LIMITS)]
-    no_compression: bool,
+    pub(super) no_compression: bool,
     /// Refuse larger messages.
     #[arg(long, value_name = "SIZE", value_parser = size, help_heading = LIMITS)]
     max_message_size: Option<usize>,
@@ -108,8 +108,8 @@ const LIMITS: &str = "Limits";
 /// Where to connect, and how: what [`TargetArgs`] mean.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
-    client: Client,
-    unix: Option<PathBuf>,
+    pub(super) client: Client,
+    pub(super) unix: Option<PathBuf>,
 }
 
 impl Target {

@@ -37,11 +37,8 @@ impl<'a> Journey<'a> {
         &self.uri
     }
 
-    /// What to say there.
-    ///
-    /// # Errors
-    /// [`ConnectError::Request`]: the wishes contradict the handshake.
-    pub fn opening(&self) -> Result<Opening, ConnectError> {
+    /// What to ask for there.
+    pub fn options(&self) -> client::Options {
         let mut options = client::Options::new(self.uri.host_header(), self.uri.path().clone());
         options.subprotocols = self.wishes.subprotocols.clone();
         options.origin = self.wishes.origin.clone();
@@ -50,7 +47,15 @@ impl<'a> Journey<'a> {
             // What the caller set is meant so.
             options.headers.entry(AUTHORIZATION).or_insert_with(|| credentials.basic());
         }
-        Ok(Opening::new(options, &self.wishes.config, fresh())?)
+        options
+    }
+
+    /// What to say there.
+    ///
+    /// # Errors
+    /// [`ConnectError::Request`]: the wishes contradict the handshake.
+    pub fn opening(&self) -> Result<Opening, ConnectError> {
+        Ok(Opening::new(self.options(), &self.wishes.config, fresh())?)
     }
 
     /// After an opening that failed: there is another place to go to now, and the credentials that were

@@ -3,6 +3,7 @@
 //! Finds the way, says the opening, and follows redirects; then the core takes over. One deadline
 //! covers it all. What can be decided without I/O is decided in `lastword-kit` and `lastword-dial`.
 
+mod by_hand;
 mod race;
 mod way;
 
