@@ -292,6 +292,14 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
+/// The end of a wait that may take so long, or as good as for ever.
+pub(crate) fn within(limit: Duration) -> Instant {
+    now() + limit.min(EVER)
+}
+
+/// Longer than anybody waits, and within what clocks know.
+const EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
 /// What is read at once where memory has to be cleared for it.
 const PIECE: usize = 64 << 10;
 

@@ -251,3 +251,15 @@ fn a_route_that_cannot_be_says_so() {
     let error = routes().redirect("/new", "/a b").unwrap_err();
     assert!(matches!(error, InvalidRoute::Target { .. }), "{error}");
 }
+
+#[test]
+fn who_gives_openings_all_the_time_there_is_gives_them_that() {
+    let mut config = Config::default();
+    (config.open_timeout, config.linger) = (Duration::MAX, Duration::MAX);
+    let running = Running::start(Server::new().config(config), echo);
+    let mut ws = Client::new(running.url()).connect().unwrap();
+    ws.send("hello").unwrap();
+    assert_eq!(ws.recv().unwrap(), Some("hello".into()));
+    drop(ws.close(lastword_blocking::CloseCode::NORMAL, ""));
+    assert_eq!(running.ending().code(), 1000);
+}

@@ -15,7 +15,7 @@ use lastword_proto::handshake::server::{Opening, Options, Refusal};
 use super::gate::Gate;
 use super::guests::Place;
 use crate::shared::Shared;
-use crate::socket::now;
+use crate::socket::{now, within};
 use crate::stream::Stream;
 
 /// Leads streams to connections.
@@ -36,7 +36,7 @@ impl Admission {
         place: Option<&Place>,
     ) -> Result<Arc<Shared>, AcceptError> {
         let limit = self.config.open_timeout;
-        let deadline = place.map_or_else(|| now() + limit, Place::deadline);
+        let deadline = place.map_or_else(|| within(limit), Place::deadline);
         if let Some(tls) = &self.tls {
             let session = ServerConnection::new(tls.current());
             let session = session.map_err(|error| AcceptError::Tls(io::Error::other(error)))?;
@@ -67,7 +67,7 @@ impl Admission {
         stream.write_all(&answer, deadline).map_err(lost)?;
         if result.is_err() {
             // The answer is out; how the peer takes leave changes nothing.
-            let _ = leave_readable(&mut stream, now() + self.config.linger);
+            let _ = leave_readable(&mut stream, within(self.config.linger));
         }
         let config = Arc::clone(&self.config);
         Shared::new(stream, result?, addresses, config).map_err(AcceptError::Lost)
@@ -83,7 +83,7 @@ impl Admission {
     /// Lets a stream that was refused read its answer.
     pub(super) fn part_from(&self, mut stream: Stream) {
         // It is refused, whether it hears of it or not.
-        let _ = leave_readable(&mut stream, now() + self.config.linger);
+        let _ = leave_readable(&mut stream, within(self.config.linger));
     }
 
     /// Reads the request. Nothing behind it is looked at before the answer is out.

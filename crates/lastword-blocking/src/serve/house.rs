@@ -18,7 +18,7 @@ use super::guests::{Guests, Place};
 use super::listener::Listener;
 use crate::pump;
 use crate::shared::Shared;
-use crate::socket::{Socket, now};
+use crate::socket::{Socket, now, within};
 use crate::stream::Stream;
 use crate::websocket::WebSocket;
 
@@ -86,7 +86,7 @@ where
             }
         };
         addresses.local = stream.socket.local_addr();
-        let deadline = now() + self.admission.config.open_timeout;
+        let deadline = within(self.admission.config.open_timeout);
         let place = self.guests.enter(Arc::clone(&stream.socket), deadline);
         let papers = Papers { addresses, visit, tickets, place };
         let house = Arc::clone(self);
