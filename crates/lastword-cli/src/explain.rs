@@ -16,17 +16,17 @@ const WIDTH: usize = 96;
 pub(crate) fn run(args: &ExplainArgs) -> Outcome {
     let topics = topics();
     if args.topic.is_empty() {
-        println!("{}", list(&topics));
+        crate::print::out!("{}", list(&topics));
         return Outcome::Closed;
     }
     let asked = args.topic.join(" ");
     let Some(topic) = find(&topics, &asked) else {
-        eprintln!("error: nothing is known of \"{}\"", crate::print::escape(&asked));
-        eprintln!("Try a close code (1006), an error's number (10054), or one of these:");
-        eprintln!("{}", list(&topics));
+        crate::print::note!("error: nothing is known of \"{}\"", crate::print::escape(&asked));
+        crate::print::note!("Try a close code (1006), an error's number (10054), or one of these:");
+        crate::print::note!("{}", list(&topics));
         return Outcome::Usage;
     };
-    println!("{}", topic.render());
+    crate::print::out!("{}", topic.render());
     Outcome::Closed
 }
 

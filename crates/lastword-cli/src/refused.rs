@@ -15,16 +15,16 @@ const BODY_LINES: usize = 10;
 
 /// Tells all of it, on standard error.
 pub(crate) fn tell(url: &str, error: &ConnectError) {
-    eprintln!("no connection to {}: {}", escape(url), Style::Bad.of(chain(error)));
+    crate::print::note!("no connection to {}: {}", escape(url), Style::Bad.of(chain(error)));
     if let ConnectError::Handshake(client::Error::Refused(response)) = error {
         let start = format!("HTTP/1.1 {}", response.status());
-        eprintln!("{}", head(&start, response.headers(), '<'));
+        crate::print::note!("{}", head(&start, response.headers(), '<'));
         let body = String::from_utf8_lossy(response.body());
         for line in body.lines().take(BODY_LINES) {
-            eprintln!("  {}", escape(line));
+            crate::print::note!("  {}", escape(line));
         }
         if body.lines().nth(BODY_LINES).is_some() {
-            eprintln!("  … ({} bytes in all)", response.body().len());
+            crate::print::note!("  … ({} bytes in all)", response.body().len());
         }
     }
     advise(error);
@@ -33,7 +33,7 @@ pub(crate) fn tell(url: &str, error: &ConnectError) {
 /// What to try next, if there is anything.
 pub(crate) fn advise(error: &ConnectError) {
     if let Some(advice) = advice(error) {
-        eprintln!("{advice}");
+        crate::print::note!("{advice}");
     }
 }
 

@@ -27,15 +27,15 @@ pub(crate) fn man(args: &ManArgs) -> Outcome {
     };
     let Some(found) = found else {
         let name = args.subcommand.as_deref().unwrap_or_default();
-        eprintln!("error: there is no subcommand {:?}", crate::print::escape(name));
-        eprintln!("Try lastword --help, which lists them.");
+        crate::print::note!("error: there is no subcommand {:?}", crate::print::escape(name));
+        crate::print::note!("Try lastword --help, which lists them.");
         return Outcome::Usage;
     };
     let mut page = Vec::new();
     match clap_mangen::Man::new(found).render(&mut page) {
         Ok(()) => print(&page),
         Err(error) => {
-            eprintln!("cannot write the page: {error}");
+            crate::print::note!("cannot write the page: {error}");
             Outcome::Usage
         }
     }

@@ -299,3 +299,19 @@ fn a_unix_socket_is_served_from_and_left_behind_by_nobody() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
     assert!(!path.exists());
 }
+
+#[test]
+fn a_server_whose_output_nobody_reads_any_more_serves_on() {
+    let mut child = lastword(&["serve", "--port", "0"]).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap());
+    let mut first = String::new();
+    lines.read_line(&mut first).unwrap();
+    let address = first.split(&['/', ' '][..]).find(|word| word.starts_with("127.")).unwrap();
+    let url = format!("ws://{address}");
+    drop(lines);
+    for _ in 0..3 {
+        assert_eq!(said(&run(&["connect", &url, "-m", "x", "-n", "1"], "")).0, "x\n");
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

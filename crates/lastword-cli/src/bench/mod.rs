@@ -54,7 +54,7 @@ pub(crate) fn run(args: &BenchArgs, talk: Talk) -> Outcome {
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("cannot start: {error}");
+            crate::print::note!("cannot start: {error}");
             return Outcome::NoConnection;
         }
     };
@@ -108,7 +108,7 @@ fn say(text: &str) -> io::Result<()> {
 }
 
 fn misused(why: &str) -> Outcome {
-    eprintln!("error: {}", print::escape_lines(why));
+    crate::print::note!("error: {}", print::escape_lines(why));
     Outcome::Usage
 }
 

@@ -78,7 +78,7 @@ pub(crate) fn run(args: &CheckArgs, talk: Talk) -> Verdict {
     match runtime {
         Ok(runtime) => runtime.block_on(check(args, target_args, &target, &probes, talk)),
         Err(error) => {
-            eprintln!("cannot start: {error}");
+            crate::print::note!("cannot start: {error}");
             Verdict::NoConnection
         }
     }
@@ -104,8 +104,8 @@ async fn check(
         Err(Turned::Elsewhere) => {
             progress.end();
             let url = print::escape(url);
-            eprintln!("no connection to {url} itself: it sends clients elsewhere");
-            eprintln!("lastword connect -v {url} shows where; check that address.");
+            crate::print::note!("no connection to {url} itself: it sends clients elsewhere");
+            crate::print::note!("lastword connect -v {url} shows where; check that address.");
             return Verdict::NoConnection;
         }
     };
@@ -167,11 +167,11 @@ fn confirm(url: &str) -> Result<(), Verdict> {
     if matches!(answer.trim(), "y" | "Y" | "yes") {
         return Ok(());
     }
-    eprintln!("Not without a yes.");
+    crate::print::note!("Not without a yes.");
     Err(Verdict::Usage)
 }
 
 fn misused(why: &str) -> Verdict {
-    eprintln!("error: {}", print::escape_lines(why));
+    crate::print::note!("error: {}", print::escape_lines(why));
     Verdict::Usage
 }

@@ -60,7 +60,7 @@ fn begin(args: ConnectArgs, recorded: Option<Recorded>, talk: Talk) -> Outcome {
             outcome
         }
         Err(error) => {
-            eprintln!("cannot start: {error}");
+            crate::print::note!("cannot start: {error}");
             Outcome::NoConnection
         }
     }
@@ -101,7 +101,7 @@ async fn converse(
                 (Conversation::new(said, rules(After::Close)), Box::new(stage))
             }
             Err(error) => {
-                eprintln!("cannot use the terminal: {error}");
+                crate::print::note!("cannot use the terminal: {error}");
                 return Outcome::Usage;
             }
         }
@@ -143,14 +143,14 @@ fn outcome(over: &Over, args: &ConnectArgs, came: u64) -> Outcome {
         let limit = args.timeout.filter(|_| matches!(over, Over::Late(_)));
         let within =
             limit.map(|limit| format!(" within {limit:?} (--timeout)")).unwrap_or_default();
-        eprintln!("expected {expected} messages, {came} came{within}");
+        crate::print::note!("expected {expected} messages, {came} came{within}");
         return Outcome::TimedOut;
     }
     Outcome::from(&**over.ending())
 }
 
 fn misused(why: &str) -> Outcome {
-    eprintln!("error: {}", print::escape_lines(why));
+    crate::print::note!("error: {}", print::escape_lines(why));
     Outcome::Usage
 }
 
@@ -242,7 +242,7 @@ fn tell(talk: Talk) -> impl FnMut(&State) + Send + 'static {
             _ => return,
         };
         if talk != Talk::Quiet {
-            eprintln!("{}", print::escape(&line));
+            crate::print::note!("{}", print::escape(&line));
         }
     }
 }

@@ -98,9 +98,9 @@ impl Stage for OnTerminal {
         let style = if ending.is_clean() { Style::Good } else { Style::Bad };
         if ending.first != Some(First::Us) {
             // The prompt, and perhaps half a line, still stand there.
-            eprintln!();
+            crate::print::note!();
         }
-        eprintln!("{}", style.of(sentence));
+        crate::print::note!("{}", style.of(sentence));
     }
 }
 
@@ -113,7 +113,7 @@ pub(super) struct InPipe {
 impl Stage for InPipe {
     fn opened(&mut self, opening: &Opening) {
         if self.settings.talk == Talk::Verbose {
-            eprintln!("{}", handshake(opening));
+            crate::print::note!("{}", handshake(opening));
         }
     }
 
@@ -148,14 +148,14 @@ impl Stage for InPipe {
 
     fn note(&mut self, note: &str) {
         if self.settings.talk != Talk::Quiet {
-            eprintln!("{note}");
+            crate::print::note!("{note}");
         }
     }
 
     fn ended(&mut self, ending: &Ending) {
         let as_usual = Outcome::from(ending) == Outcome::Closed;
         if !as_usual || self.settings.talk == Talk::Verbose {
-            eprintln!("{}", escape(&ending.to_string()));
+            crate::print::note!("{}", escape(&ending.to_string()));
         }
     }
 }

@@ -32,14 +32,14 @@ pub(crate) fn run(args: &PingArgs, talk: Talk) -> Outcome {
     match runtime {
         Ok(runtime) => runtime.block_on(ask(args, timeout, target, talk)),
         Err(error) => {
-            eprintln!("cannot start: {error}");
+            crate::print::note!("cannot start: {error}");
             Outcome::NoConnection
         }
     }
 }
 
 fn misused(why: &str) -> Outcome {
-    eprintln!("error: {}", print::escape_lines(why));
+    crate::print::note!("error: {}", print::escape_lines(why));
     Outcome::Usage
 }
 

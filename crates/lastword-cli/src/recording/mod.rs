@@ -57,7 +57,7 @@ impl Recorder {
         };
         if let Err(error) = written {
             // What is recorded goes on, and what was recorded stays.
-            eprintln!("cannot write to {}: {error}; the recording ends here", self.name);
+            crate::print::note!("cannot write to {}: {error}; the recording ends here", self.name);
             self.out = None;
         }
     }

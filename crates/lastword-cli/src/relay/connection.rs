@@ -113,8 +113,8 @@ async fn carry(
 }
 
 fn refused(target: &WebSocketUri, error: &io::Error) {
-    eprintln!("no connection to {target}: {}", print::chain(error));
-    eprintln!("{}", advice(error.kind()));
+    crate::print::note!("no connection to {target}: {}", print::chain(error));
+    crate::print::note!("{}", advice(error.kind()));
 }
 
 fn advice(kind: io::ErrorKind) -> &'static str {

@@ -42,7 +42,7 @@ pub(crate) fn run(args: &RelayArgs, talk: Talk) -> Outcome {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("cannot start: {error}");
+            crate::print::note!("cannot start: {error}");
             return Outcome::NoConnection;
         }
     };
@@ -51,7 +51,7 @@ pub(crate) fn run(args: &RelayArgs, talk: Talk) -> Outcome {
 
 fn house(args: &RelayArgs, talk: Talk) -> Result<House, Outcome> {
     let misused = |why: String| {
-        eprintln!("error: {}", print::escape_lines(&why));
+        crate::print::note!("error: {}", print::escape_lines(&why));
         Outcome::Usage
     };
     let faults = args.faults().map_err(|wrong| misused(wrong.to_string()))?;
@@ -81,9 +81,9 @@ async fn relay(args: &RelayArgs, house: House) -> Outcome {
     let listener = match TcpListener::bind(&args.listen).await {
         Ok(listener) => listener,
         Err(error) => {
-            eprintln!("cannot listen on {}: {error}", print::escape(&args.listen));
+            crate::print::note!("cannot listen on {}: {error}", print::escape(&args.listen));
             if error.kind() == io::ErrorKind::AddrInUse {
-                eprintln!("Try another port, or 0 for any free one.");
+                crate::print::note!("Try another port, or 0 for any free one.");
             }
             return Outcome::NoConnection;
         }
@@ -113,7 +113,7 @@ async fn accept(listener: TcpListener, house: Rc<House>) {
             }
             Err(error) => {
                 // Mostly there are too many open files, and soon fewer.
-                eprintln!("cannot accept: {error}");
+                crate::print::note!("cannot accept: {error}");
                 tokio::time::sleep(PAUSE).await;
             }
         }

@@ -32,7 +32,7 @@ pub(crate) fn run(args: &ReplayArgs, talk: Talk) -> Outcome {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("cannot start: {error}");
+            crate::print::note!("cannot start: {error}");
             return Outcome::NoConnection;
         }
     };
@@ -51,7 +51,7 @@ enum Side<'a> {
 }
 
 fn misused(why: &str) -> Outcome {
-    eprintln!("error: {}", print::escape_lines(why));
+    crate::print::note!("error: {}", print::escape_lines(why));
     Outcome::Usage
 }
 
@@ -94,7 +94,7 @@ async fn connect(args: &ReplayArgs, to: &TargetArgs, session: &Session, talk: Ta
         return Outcome::Different;
     }
     if talk != Talk::Quiet {
-        eprintln!("{}", told(&played, session, Role::Client));
+        crate::print::note!("{}", told(&played, session, Role::Client));
     }
     Outcome::from(&*played.ending)
 }
@@ -107,9 +107,9 @@ async fn serve(args: &ReplayArgs, listen: &str, session: Session, talk: Talk) ->
     let bound = match server.bind(listen).await {
         Ok(bound) => bound,
         Err(error) => {
-            eprintln!("cannot listen on {}: {error}", print::escape(listen));
+            crate::print::note!("cannot listen on {}: {error}", print::escape(listen));
             if error.kind() == std::io::ErrorKind::AddrInUse {
-                eprintln!("Try another port, or 0 for any free one.");
+                crate::print::note!("Try another port, or 0 for any free one.");
             }
             return Outcome::NoConnection;
         }

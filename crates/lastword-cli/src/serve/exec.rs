@@ -40,7 +40,7 @@ impl Exec {
         let mut child = match self.spawn(ws.opening()) {
             Ok(child) => child,
             Err(error) => {
-                eprintln!("cannot run {:?}: {error}", self.command);
+                crate::print::note!("cannot run {:?}: {error}", self.command);
                 ws.close(CloseCode::INTERNAL_ERROR, "cannot run the command").await;
                 return Ok(());
             }

@@ -27,7 +27,7 @@ pub(crate) fn run(args: &ServeArgs, talk: Talk) -> Outcome {
     let server = match server(args) {
         Ok(server) => server,
         Err(wrong) => {
-            eprintln!("error: {}", print::escape_lines(&wrong.to_string()));
+            crate::print::note!("error: {}", print::escape_lines(&wrong.to_string()));
             return Outcome::Usage;
         }
     };
@@ -47,10 +47,10 @@ pub(crate) fn run(args: &ServeArgs, talk: Talk) -> Outcome {
             let (error, advice) = (error.to_string(), advice(&error));
             // What the library says of a path names it already.
             match error.strip_prefix("cannot listen on ") {
-                Some(rest) => eprintln!("cannot listen on {rest}"),
-                None => eprintln!("cannot listen on {}: {error}", place(args)),
+                Some(rest) => crate::print::note!("cannot listen on {rest}"),
+                None => crate::print::note!("cannot listen on {}: {error}", place(args)),
             }
-            eprintln!("{advice}");
+            crate::print::note!("{advice}");
             Outcome::NoConnection
         }
     }
@@ -126,7 +126,7 @@ async fn serve(args: &ServeArgs, server: Server, talk: Talk) -> io::Result<()> {
     };
     let report = bound.serve_until(handler, asked_to_stop()).await;
     if show == Show::Lines && report.stuck > 0 {
-        println!("{} connections did not end in time", report.stuck);
+        crate::print::out!("{} connections did not end in time", report.stuck);
     }
     Ok(())
 }
@@ -207,15 +207,15 @@ fn announce(show: Show, handler: &Handler, args: &ServeArgs, address: Option<Soc
     let user = user.unwrap_or_default();
     let Some(address) = address else {
         let path = place(args);
-        println!("{} on {path} (Ctrl-C to stop)", handler.verb());
-        println!("Try: lastword connect ws://localhost --unix {path}{user}");
+        crate::print::out!("{} on {path} (Ctrl-C to stop)", handler.verb());
+        crate::print::out!("Try: lastword connect ws://localhost --unix {path}{user}");
         return;
     };
     let (ws, http) = if args.speaks_tls() { ("wss", "https") } else { ("ws", "http") };
-    println!("{} on {ws}://{address} (Ctrl-C to stop)", handler.verb());
+    crate::print::out!("{} on {ws}://{address} (Ctrl-C to stop)", handler.verb());
     let insecure = if args.tls { " --insecure" } else { "" };
-    println!("Try: lastword connect {ws}://{address}{insecure}{user}");
-    println!("or a browser: {http}://{address}/");
+    crate::print::out!("Try: lastword connect {ws}://{address}{insecure}{user}");
+    crate::print::out!("or a browser: {http}://{address}/");
 }
 
 /// One line for each connection that ended; nothing for a health check that only knocked, and nothing
@@ -233,12 +233,14 @@ fn tell(show: Show, outcome: StreamOutcome) {
             // One piece of text: what is printed in pieces is looked through piece by piece.
             let mut line = String::with_capacity(USUAL_LINE);
             let _ = write!(line, "{name}  {ending}");
-            println!("{}", print::escape(&line));
+            crate::print::out!("{}", print::escape(&line));
         }
         (Show::Lines, Err(lastword::AcceptError::Eof { bytes: 0 })) => {}
         (Show::Lines, Err(lastword::AcceptError::Refused(refusal)))
             if refusal.status().is_success() => {}
-        (Show::Lines, Err(error)) => println!("{name}  no connection: {}", print::chain(&error)),
+        (Show::Lines, Err(error)) => {
+            crate::print::out!("{name}  no connection: {}", print::chain(&error))
+        }
     }
 }
 
