@@ -2,7 +2,8 @@
 //! Try it with `cargo run -- connect ws://127.0.0.1:8765/echo`, or `/upper/Ada`, or a browser for
 //! `http://127.0.0.1:8765/health`; Enter says goodbye to everybody.
 
-use lastword_blocking::{Answer, HandlerError, Params, Routes, Server, Wants, WebSocket};
+use http::StatusCode;
+use lastword_blocking::{Answer, HandlerError, Params, Routes, Server, WebSocket};
 
 fn main() -> Result<(), HandlerError> {
     let routes = Routes::new()
@@ -10,9 +11,9 @@ fn main() -> Result<(), HandlerError> {
         .route("/upper/{name}", upper)?
         .redirect("/", "/echo")?;
     let server = Server::new()
-        .on_request(|incoming| match (incoming.wants, incoming.path()) {
-            (Wants::Http, "/health") => Answer::text(http::StatusCode::OK, "fine\n"),
-            _ => Answer::accept(),
+        .on_http(|incoming| match incoming.path() {
+            "/health" => Answer::text(StatusCode::OK, "fine\n"),
+            _ => Answer::text(StatusCode::NOT_FOUND, "there are WebSockets at /echo\n"),
         })
         .observe(|outcome| println!("{outcome}"));
     let bound = server.bind("127.0.0.1:8765")?;
