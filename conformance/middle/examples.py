@@ -55,6 +55,19 @@ async def check_example_echo_server():
             assert ws.close_code == 1001
 
 
+async def check_example_echo_without_async():
+    async with listening("echo_without_async") as (address, _):
+        out, _ = await output("curl", "-s", "-i", f"http://{address}/health")
+        says(out, "HTTP/1.1 200", "fine")
+        async with connect(f"ws://{address}/") as ws:
+            await ws.send("hello, where / leads to")
+            await hears(ws, "hello, where / leads to")
+        async with connect(f"ws://{address}/upper/Ada") as ws:
+            await hears(ws, "hello, Ada")
+            await ws.send("louder")
+            await hears(ws, "LOUDER")
+
+
 async def check_example_client():
     async with Server() as server:
         out, status = await output(EXAMPLES / "client", server.url)

@@ -58,6 +58,21 @@ fn a_health_check_is_answered_and_head_gets_no_body() {
 }
 
 #[test]
+fn ordinary_requests_have_a_hook_of_their_own_if_the_application_wants_that() {
+    let no = || Answer::text(StatusCode::FORBIDDEN, "not you\n");
+    let server = Server::new().on_request(move |_| no()).on_http(|incoming| {
+        assert_eq!(incoming.wants, Wants::Http);
+        Answer::text(StatusCode::OK, "fine\n")
+    });
+    let get = "GET /health HTTP/1.1\r\nHost: a\r\n\r\n";
+    assert_status(&answer_to(&server, get).0, "200 OK");
+    assert_status(&answer_to(&server, &request("/", &[])).0, "403 Forbidden");
+    // Whoever has no other hook accepts what is offered.
+    let server = Server::new().on_http(|_| Answer::text(StatusCode::OK, "fine\n"));
+    assert_status(&answer_to(&server, &request("/", &[])).0, "101 Switching Protocols");
+}
+
+#[test]
 fn the_application_adds_headers_and_chooses_among_what_is_offered() {
     let server = Server::new()
         .subprotocols(Subprotocols::Optional(vec!["first".into()]))

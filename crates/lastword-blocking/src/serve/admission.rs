@@ -116,9 +116,11 @@ impl Admission {
 
     /// Lets the application decide, if it wants to be asked.
     fn decide(&self, received: Received, addresses: Addresses, place: Option<&Place>) -> Decision {
-        let asks = received.wants().is_some_and(|wants| self.gate.asks(wants));
-        let incoming = received.incoming(addresses).filter(|_| asks);
-        let Some(incoming) = incoming else { return received.answered(Answer::accept()) };
+        // What nobody is shown is not taken apart.
+        let shown = received.wants().filter(|wants| self.gate.asks(*wants));
+        let Some(incoming) = shown.and_then(|_| received.incoming(addresses)) else {
+            return received.answered(Answer::accept());
+        };
         received.answered(match place {
             Some(place) => place.ask(|| self.gate.ask(incoming)).ok_or_else(|| place.refusal())?,
             None => self.gate.ask(incoming),

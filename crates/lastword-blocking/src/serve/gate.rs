@@ -13,6 +13,8 @@ use super::routes::Routes;
 pub(super) struct Gate {
     pub(super) basic: Option<Basic>,
     pub(super) hook: Option<Hook>,
+    /// Asked instead of `hook` about requests for something else than a WebSocket.
+    pub(super) http: Option<Hook>,
     /// Asked last: who may not come in is not told what there is.
     pub(super) routes: Option<Arc<Routes>>,
 }
@@ -30,10 +32,18 @@ pub(super) struct Basic {
 impl Gate {
     /// Whether there is anything to ask about such a request.
     pub(super) const fn asks(&self, wants: Wants) -> bool {
-        let asked_of_all = self.hook.is_some();
+        let is_hooked = self.hook(wants).is_some();
         match wants {
-            Wants::WebSocket => asked_of_all || self.basic.is_some() || self.routes.is_some(),
-            Wants::Http => asked_of_all,
+            Wants::WebSocket => is_hooked || self.basic.is_some() || self.routes.is_some(),
+            Wants::Http => is_hooked,
+        }
+    }
+
+    /// Who is asked about such a request.
+    const fn hook(&self, wants: Wants) -> Option<&Hook> {
+        match (wants, &self.http) {
+            (Wants::Http, Some(http)) => Some(http),
+            _ => self.hook.as_ref(),
         }
     }
 
@@ -55,7 +65,7 @@ impl Gate {
         }
         let routes = self.routes.as_ref().filter(|_| incoming.wants == Wants::WebSocket);
         let turned_away = routes.and_then(|routes| routes.turn_away(incoming.path()));
-        let answer = match &self.hook {
+        let answer = match self.hook(incoming.wants) {
             Some(hook) => hook(incoming),
             None => Answer::accept(),
         };

@@ -200,6 +200,28 @@ impl Server {
         self
     }
 
+    /// Lets `hook` answer ordinary HTTP requests: health checks, a page. Unlike
+    /// [`on_request`](Self::on_request), which is then not asked about them, it costs requests for a
+    /// WebSocket nothing: those are not taken apart to be shown.
+    ///
+    /// ```
+    /// use http::StatusCode;
+    /// use lastword_blocking::{Answer, Server};
+    ///
+    /// let server = Server::new().on_http(|incoming| match incoming.path() {
+    ///     "/health" => Answer::text(StatusCode::OK, "OK\n"),
+    ///     _ => Answer::text(StatusCode::NOT_FOUND, "there are WebSockets here\n"),
+    /// });
+    /// ```
+    #[must_use]
+    pub fn on_http<F>(mut self, hook: F) -> Self
+    where
+        F: Fn(Incoming) -> Answer + Send + Sync + 'static,
+    {
+        self.gate.http = Some(Arc::new(hook));
+        self
+    }
+
     /// Asks each request for a WebSocket for a name and a password (RFC 7617); `check` says whether
     /// they are right. Others are answered with 401. `realm` tells people what the password is for;
     /// what is not printable ASCII in it is left out.

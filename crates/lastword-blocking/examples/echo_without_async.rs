@@ -1,8 +1,9 @@
-//! An echo server without `async`, with routes: `cargo run -p lastword-blocking --example echo_server`.
+//! An echo server without `async`, with routes: `cargo run -p lastword-blocking --example echo_without_async`.
 //! Try it with `cargo run -- connect ws://127.0.0.1:8765/echo`, or `/upper/Ada`, or a browser for
 //! `http://127.0.0.1:8765/health`; Enter says goodbye to everybody.
 
-use lastword_blocking::{Answer, HandlerError, Params, Routes, Server, Wants, WebSocket};
+use http::StatusCode;
+use lastword_blocking::{Answer, HandlerError, Params, Routes, Server, WebSocket};
 
 fn main() -> Result<(), HandlerError> {
     let routes = Routes::new()
@@ -10,17 +11,20 @@ fn main() -> Result<(), HandlerError> {
         .route("/upper/{name}", upper)?
         .redirect("/", "/echo")?;
     let server = Server::new()
-        .on_request(|incoming| match (incoming.wants, incoming.path()) {
-            (Wants::Http, "/health") => Answer::text(http::StatusCode::OK, "fine\n"),
-            _ => Answer::accept(),
+        .on_http(|incoming| match incoming.path() {
+            "/health" => Answer::text(StatusCode::OK, "fine\n"),
+            _ => Answer::text(StatusCode::NOT_FOUND, "there are WebSockets at /echo\n"),
         })
         .observe(|outcome| println!("{outcome}"));
-    let bound = server.bind("127.0.0.1:8765")?;
+    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:8765".to_owned());
+    let bound = server.bind(address)?;
     println!("echoing on ws://{}/echo; Enter stops", bound.local_addr()?);
     let stop = bound.stop_handle();
     std::thread::spawn(move || {
-        let _ = std::io::stdin().read_line(&mut String::new());
-        stop.stop();
+        // Where there is no input, it serves for ever.
+        if std::io::stdin().read_line(&mut String::new()).is_ok_and(|count| count > 0) {
+            stop.stop();
+        }
     });
     let report = bound.serve_routes(routes)?;
     println!("{} connections were open at the end", report.endings.len());
