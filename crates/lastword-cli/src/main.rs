@@ -17,6 +17,7 @@ mod report;
 mod serve;
 mod shell;
 mod show;
+mod stop;
 mod style;
 
 use std::process::ExitCode;

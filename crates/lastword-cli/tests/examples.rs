@@ -67,3 +67,29 @@ fn words(line: &str) -> Vec<String> {
     }
     words
 }
+
+/// The long options of a part of a help text.
+fn options(help: &str) -> impl Iterator<Item = &str> {
+    let words = help.split_whitespace().filter(|word| word.starts_with("--") && word.len() > 2);
+    words.map(|word| word.trim_matches(|c: char| !c.is_ascii_alphabetic() && c != '-'))
+}
+
+#[test]
+fn each_option_is_explained_on_the_page_of_its_subcommand() {
+    let relay = run(&["relay", "--help"], "").out;
+    let relay = relay.split("Examples:").next().unwrap().to_owned();
+    let replay = run(&["replay", "--help"], "").out;
+    let replay = replay.split("\nReplay:").nth(1).unwrap();
+    let replay = replay.split("Examples:").next().unwrap().to_owned();
+    let pages = [
+        (relay, include_str!("../../../docs/cli/relay.md")),
+        (replay, include_str!("../../../docs/cli/replay.md")),
+    ];
+    for (help, page) in pages {
+        let missing: Vec<&str> = options(&help)
+            .filter(|option| !["--verbose", "--color", "--help", "--version"].contains(option))
+            .filter(|option| !page.contains(option))
+            .collect();
+        assert!(missing.is_empty() && options(&help).count() > 5, "{missing:?}");
+    }
+}

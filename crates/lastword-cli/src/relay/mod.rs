@@ -32,7 +32,7 @@ use crate::args::{RelayArgs, Talk};
 use crate::exit::Outcome;
 use crate::print;
 use crate::recording::{Recorder, is_standard_output};
-use crate::serve::asked_to_stop;
+use crate::stop::asked_to_stop;
 
 pub(crate) fn run(args: &RelayArgs, talk: Talk) -> Outcome {
     let house = match house(args, talk) {
@@ -93,11 +93,12 @@ async fn relay(args: &RelayArgs, house: House) -> Outcome {
         Err(_) => args.listen.clone(),
     };
     let screen = house.common.screen;
+    let stop = asked_to_stop();
     screen.listening(&address, &args.target.to_string());
     let totals: Rc<RefCell<Totals>> = Rc::clone(&house.common.totals);
     tokio::select! {
         () = accept(listener, Rc::new(house)) => {}
-        () = asked_to_stop() => {}
+        () = stop => {}
     }
     screen.summary(*totals.borrow());
     Outcome::Closed

@@ -12,8 +12,8 @@ use self::player::{Comparing, Manner, Played, play};
 use crate::args::{ReplayArgs, Talk, TargetArgs};
 use crate::exit::Outcome;
 use crate::recording::session::Session;
-use crate::serve::asked_to_stop;
 use crate::show::Show;
+use crate::stop::asked_to_stop;
 use crate::style::Style;
 use crate::{print, refused};
 
@@ -115,6 +115,7 @@ async fn serve(args: &ReplayArgs, listen: &str, session: Session, talk: Talk) ->
         }
     };
     let address = bound.local_addr().map_or_else(|_| listen.to_owned(), |found| found.to_string());
+    let stop = asked_to_stop();
     say(&format!("Replaying {} on ws://{address} (Ctrl-C to stop)", args.file.display()));
     let (session, manner) = (Arc::new(session), manner(args, Role::Server));
     let handler = move |ws: WebSocket| {
@@ -129,7 +130,7 @@ async fn serve(args: &ReplayArgs, listen: &str, session: Session, talk: Talk) ->
             Ok::<(), HandlerError>(())
         }
     };
-    bound.serve_until(handler, asked_to_stop()).await;
+    bound.serve_until(handler, stop).await;
     Outcome::Closed
 }
 

@@ -21,6 +21,7 @@ use self::pages::Pages;
 use self::rooms::Rooms;
 use crate::args::{ServeArgs, Talk, Wrong};
 use crate::exit::Outcome;
+use crate::stop::asked_to_stop;
 use crate::{print, report};
 
 pub(crate) fn run(args: &ServeArgs, talk: Talk) -> Outcome {
@@ -119,12 +120,13 @@ async fn serve(args: &ServeArgs, server: Server, talk: Talk) -> io::Result<()> {
     let handler = Arc::new(Handler::of(args));
     let server = server.observe(move |outcome| tell(show, outcome));
     let bound = bind(args, server).await?;
+    let stop = asked_to_stop();
     announce(show, &handler, args, bound.local_addr().ok());
     let handler = move |ws: WebSocket| {
         let handler = Arc::clone(&handler);
         async move { handler.handle(ws, show).await }
     };
-    let report = bound.serve_until(handler, asked_to_stop()).await;
+    let report = bound.serve_until(handler, stop).await;
     if show == Show::Lines && report.stuck > 0 {
         crate::print::out!("{} connections did not end in time", report.stuck);
     }
@@ -258,18 +260,3 @@ impl std::fmt::Display for Name {
 
 /// Room for what is printed of most connections.
 const USUAL_LINE: usize = 128;
-
-/// Ready at Ctrl-C, and at SIGTERM where there is one.
-pub(crate) async fn asked_to_stop() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = terminate.recv() => return,
-                _ = tokio::signal::ctrl_c() => return,
-            }
-        }
-    }
-    let _ = tokio::signal::ctrl_c().await;
-}
