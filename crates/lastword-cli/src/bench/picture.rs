@@ -45,7 +45,7 @@ pub(super) fn lines(times: &Times, width: usize, ink: Ink) -> Vec<String> {
             let bar = bar(range.count, most, room, ink);
             let share = Share { of: so_far, all: times.len() }.to_string();
             format!(
-                "  <= {to:>9}  {bar:<room$}  {:>11}  {share:>6}",
+                "  <= {to:>9}  {bar:<room$}  {:>11}  {share:>8}",
                 Count(range.count).to_string()
             )
         })

@@ -95,7 +95,7 @@ async fn ask(args: &PingArgs, timeout: Duration, target: Target, talk: Talk) -> 
             _ = due.tick(), if !asked_enough => {
                 let number = tally.next();
                 let data = args.payload(number);
-                answers.spawn(ping(sender.clone(), number, data, args.interval, timeout));
+                answers.spawn(ping(sender.clone(), number, data, timeout));
             }
         }
     }
@@ -107,21 +107,12 @@ async fn ask(args: &PingArgs, timeout: Duration, target: Target, talk: Talk) -> 
     outcome(args, &tally, &ending)
 }
 
-async fn ping(
-    sender: Sender,
-    number: u64,
-    data: String,
-    interval: Duration,
-    limit: Duration,
-) -> (u64, Answer) {
+async fn ping(sender: Sender, number: u64, data: String, limit: Duration) -> (u64, Answer) {
     let asked = Instant::now();
     let answer = match tokio::time::timeout(limit, sender.ping_with(data)).await {
-        Ok(Ok(round_trip)) => {
-            // An answer to a later ping answers this one, too, but its round trip is another.
-            let waited = asked.elapsed();
-            let is_own = waited.saturating_sub(round_trip) < interval / 2;
-            Answer::After(if is_own { round_trip } else { waited })
-        }
+        // Counted here, and not from when the ping was written: by then the answer may have come. An
+        // answer to a later ping, which answers this one, too, is of another round trip as well.
+        Ok(Ok(_)) => Answer::After(asked.elapsed()),
         Ok(Err(PingError::Ended(_))) => Answer::Gone,
         Ok(Err(_)) => Answer::Unsent,
         Err(_) => Answer::Late,

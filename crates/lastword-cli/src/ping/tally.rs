@@ -13,6 +13,9 @@ pub(super) struct Tally {
     lost: u64,
     /// In nanoseconds, three digits of each.
     times: Histogram<u64>,
+    /// All digits.
+    least: Duration,
+    longest: Duration,
 }
 
 const DIGITS: u8 = 3;
@@ -21,7 +24,7 @@ impl Default for Tally {
     fn default() -> Self {
         let times = Histogram::new(DIGITS)
             .unwrap_or_else(|_| unreachable!("up to five digits are possible"));
-        Self { sent: 0, lost: 0, times }
+        Self { sent: 0, lost: 0, times, least: Duration::MAX, longest: Duration::ZERO }
     }
 }
 
@@ -38,6 +41,8 @@ impl Tally {
                 let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
                 // It grows to hold what comes.
                 let _ = self.times.record(nanos);
+                self.least = self.least.min(time);
+                self.longest = self.longest.max(time);
             }
             Answer::Late | Answer::Unsent => self.lost += 1,
             Answer::Gone => {}
@@ -64,14 +69,12 @@ impl Tally {
 
     /// Min, median, 99th percentile, and max; `None` without answers.
     pub(super) fn times(&self) -> Option<[(&'static str, Duration); 4]> {
-        let at = |quantile| Duration::from_nanos(self.times.value_at_quantile(quantile));
+        let at = |quantile| {
+            let time = Duration::from_nanos(self.times.value_at_quantile(quantile));
+            time.clamp(self.least, self.longest)
+        };
         (!self.times.is_empty()).then(|| {
-            [
-                ("min", Duration::from_nanos(self.times.min())),
-                ("median", at(0.5)),
-                ("p99", at(0.99)),
-                ("max", Duration::from_nanos(self.times.max())),
-            ]
+            [("min", self.least), ("median", at(0.5)), ("p99", at(0.99)), ("max", self.longest)]
         })
     }
 }
