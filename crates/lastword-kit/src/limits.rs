@@ -64,7 +64,8 @@ struct Visitor {
 #[derive(Debug)]
 pub struct Ticket {
     turnstile: Arc<Turnstile>,
-    address: Option<IpAddr>,
+    /// Only where addresses make a difference: a ticket is held for as long as its connection.
+    address: Option<Box<IpAddr>>,
 }
 
 /// One who is still opening, until this is dropped.
@@ -99,7 +100,7 @@ impl Turnstile {
         {
             inside.addresses.entry(address).or_default().connections += 1;
         }
-        let ticket = Ticket { turnstile: Arc::clone(self), address };
+        let ticket = Ticket { turnstile: Arc::clone(self), address: address.map(Box::new) };
         Ok((ticket, OpeningTicket(Arc::clone(self))))
     }
 
@@ -164,13 +165,13 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         let mut inside = self.turnstile.inside.lock();
         inside.connections -= 1;
-        let Some(address) = self.address else { return };
+        let Some(address) = self.address.as_deref() else { return };
         if self.turnstile.limits.connections_per_address.is_some()
-            && let Some(visitor) = inside.addresses.get_mut(&address)
+            && let Some(visitor) = inside.addresses.get_mut(address)
         {
             visitor.connections -= 1;
             if visitor.connections == 0 && visitor.coming.is_none() {
-                inside.addresses.remove(&address);
+                inside.addresses.remove(address);
             }
         }
     }

@@ -61,6 +61,7 @@ pub(super) async fn run(shared: &Shared, line: &Line, number: usize, receiver: R
     let mut go = go;
     // What a server says before it is asked is a greeting. Whether it was asked is looked at first:
     // what comes then may be an answer.
+    let mut early = None;
     let schedule = loop {
         let begun = go.borrow_and_update().clone();
         if begun.is_some() {
@@ -69,7 +70,11 @@ pub(super) async fn run(shared: &Shared, line: &Line, number: usize, receiver: R
         tokio::select! {
             biased;
             changed = go.changed() => if changed.is_err() { break None },
-            received = receiver.recv() => if !matches!(received, Ok(Some(_))) { break None },
+            received = receiver.recv() => match received {
+                // It may have begun between the look at that and this message.
+                Ok(Some(message)) => early = go.borrow().is_some().then_some(message),
+                _ => break None,
+            },
         }
     };
     if let Some(schedule) = schedule {
@@ -77,7 +82,7 @@ pub(super) async fn run(shared: &Shared, line: &Line, number: usize, receiver: R
         let talk = Talk { shared, line, number, schedule: &schedule };
         match shared.plan.work {
             Work::Closed { in_flight, .. } => talk.take_turns(receiver, in_flight, &mut page).await,
-            Work::Open { .. } => talk.hear_answers(receiver, &mut page).await,
+            Work::Open { .. } => talk.hear_answers(early, receiver, &mut page).await,
             Work::Receive => talk.hear_all(receiver, &mut page).await,
             Work::Send => {
                 drop(receiver);
@@ -178,10 +183,22 @@ impl Talk<'_> {
 
     /// An open loop: messages are sent elsewhere, when they are due, and each answer's time counts
     /// from then.
-    async fn hear_answers(&self, mut receiver: Receiver, page: &mut Page<'_>) {
+    async fn hear_answers(
+        &self,
+        mut early: Option<Message>,
+        mut receiver: Receiver,
+        page: &mut Page<'_>,
+    ) {
         let Self { line, schedule, .. } = *self;
         let mut answered = 0;
-        while let Ok(Some(message)) = receiver.recv().await {
+        loop {
+            let message = match early.take() {
+                Some(message) => message,
+                None => match receiver.recv().await {
+                    Ok(Some(message)) => message,
+                    _ => return,
+                },
+            };
             let now = Instant::now();
             let due = schedule.due(self.number, answered);
             let asked = line.asked.load(Ordering::Relaxed);

@@ -93,11 +93,10 @@ where
             let Some((shared, _ticket, visit)) = entrance.await else { return };
             place.connected(&shared);
             let handler = pin!(Some((self.handler)(WebSocket::new(Arc::clone(&shared)))));
-            let mut served = Served::new(handler, Arc::clone(&shared));
+            let mut served = Served::new(handler, shared);
             let ending = served.over().await;
-            place.ended(&shared.opening, &ending);
-            self.reporter.ended(visit, &shared.opening, ending);
-            drop(shared);
+            place.ended(served.opening(), &ending);
+            self.reporter.ended(visit, served.opening(), ending);
             // A handler may have work left when its connection is over.
             served.handler_done().await;
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
-use lastword_kit::{Handled, HandlerError, Handles};
+use lastword_kit::{Handled, HandlerError, Handles, Opening};
 use lastword_proto::{Ending, Leave};
 
 use crate::pump::Pump;
@@ -23,6 +23,11 @@ pub(super) struct Served<'a, T> {
 impl<'a, T: Future<Output = Result<(), HandlerError>>> Served<'a, T> {
     pub(super) const fn new(handler: Pin<&'a mut Option<T>>, shared: Arc<Shared>) -> Self {
         Self { handler, pump: Pump::new(shared) }
+    }
+
+    /// What was said in the opening.
+    pub(super) fn opening(&self) -> &Opening {
+        &self.pump.shared().opening
     }
 
     /// Runs both until the connection is over.
