@@ -69,8 +69,16 @@ async def check_example_echo_without_async():
 
 
 async def check_example_client():
+    await says_what_became_of_its_messages("client")
+
+
+async def check_example_client_without_async():
+    await says_what_became_of_its_messages("client_without_async")
+
+
+async def says_what_became_of_its_messages(example):
     async with Server() as server:
-        out, status = await output(EXAMPLES / "client", server.url)
+        out, status = await output(EXAMPLES / example, server.url)
         says(out, "confirmed; the last ping took", 'received text "hello"', "1 messages confirmed, 0 not sent")
         assert status == 0
 
@@ -98,6 +106,14 @@ async def check_example_broadcast():
 
 
 async def check_example_reconnecting_feed():
+    await comes_back("reconnecting_feed", lambda example: example.process.send_signal(signal.SIGINT))
+
+
+async def check_example_feed_without_async():
+    await comes_back("feed_without_async", lambda example: example.say("\n"))
+
+
+async def comes_back(name, leave):
     came = []
 
     async def feed(ws):
@@ -110,10 +126,10 @@ async def check_example_reconnecting_feed():
 
     async with serve(feed, "127.0.0.1", 0) as server:
         url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        async with Program(EXAMPLES / "reconnecting_feed", url) as example:
+        async with Program(EXAMPLES / name, url) as example:
             for expected in ["connecting, attempt 1", "; again in ", "connecting, attempt 2", 'received text "news"']:
                 says(await example.line(), expected)
-            example.process.send_signal(signal.SIGINT)
+            leave(example)
             says(await example.line(), "0 messages were not sent")
             assert await example.process.wait() == 0
     assert came == ["subscribe", "subscribe"]

@@ -84,8 +84,7 @@ impl Encoder {
     /// Accepts a message for sending.
     pub(crate) fn send(&mut self, message: Message, compression: Compression, tools: &mut Tools) {
         if self.is_empty() && tools.output.waiting() < AHEAD {
-            let coded = message.payload().clone().into();
-            let current = begin(message, coded, compression, tools);
+            let current = begin(message, None, compression, tools);
             self.queued = current.rest.len();
             self.encode_fragment(current, tools);
             return self.fill(tools);
@@ -195,13 +194,12 @@ impl Encoder {
         match item {
             Item::Message(message, compression) => {
                 self.queued = self.queued.saturating_sub(message.len());
-                let coded = message.payload().clone().into();
-                self.encode_message(message, coded, compression, tools);
+                self.encode_message(message, None, compression, tools);
             }
             Item::Extended(extended) => {
                 let Extended { original, coded, compression } = *extended;
                 self.queued = self.queued.saturating_sub(coded.payload.len());
-                self.encode_message(original, coded, compression, tools);
+                self.encode_message(original, Some(coded), compression, tools);
             }
             Item::Prepared(prepared, compression) => {
                 self.queued = self.queued.saturating_sub(prepared.len());
@@ -231,7 +229,7 @@ impl Encoder {
     fn encode_message(
         &mut self,
         original: Message,
-        coded: Encoded,
+        coded: Option<Encoded>,
         compression: Compression,
         tools: &mut Tools,
     ) {
@@ -280,23 +278,27 @@ impl Encoder {
 }
 
 /// Compresses what goes over the wire for a message, if that is agreed on and worth it, and readies it
-/// for framing.
+/// for framing. Without extensions that is the message itself: shared only if it goes as it is, since to
+/// share what one alone has is an allocation.
 #[inline]
 fn begin(
     original: Message,
-    coded: Encoded,
+    coded: Option<Encoded>,
     compression: Compression,
     tools: &mut Tools,
 ) -> Current {
-    let (opcode, Encoded { payload, reserved }) = (original.kind().opcode(), coded);
+    let opcode = original.kind().opcode();
+    let reserved = coded.as_ref().map_or(ReservedBits::NONE, |coded| coded.reserved);
     if let Some(deflate) = tools.deflate.as_deref_mut() {
+        let plain = coded.as_ref().map_or(original.payload(), |coded| &coded.payload);
         let mut wire = Vec::new();
-        if deflate.compress(&payload, compression, &mut wire) == Compressed::Yes {
+        if deflate.compress(plain, compression, &mut wire) == Compressed::Yes {
             let reserved = reserved | ReservedBits::RSV1;
             return Current { rest: wire.into(), opcode, reserved, original };
         }
     }
-    Current { rest: payload, opcode, reserved, original }
+    let rest = coded.map_or_else(|| original.payload().clone(), |coded| coded.payload);
+    Current { rest, opcode, reserved, original }
 }
 
 fn encode_part(part: PartOut, tools: &mut Tools) {

@@ -1,5 +1,5 @@
 //! A feed that survives its server, without `async`:
-//! `cargo run -p lastword-blocking --example reconnecting_feed ws://127.0.0.1:8765`, beside a server that is
+//! `cargo run -p lastword-blocking --example feed_without_async ws://127.0.0.1:8765`, beside a server that is
 //! stopped and started as you like. Enter says goodbye.
 
 use std::time::{Duration, Instant};

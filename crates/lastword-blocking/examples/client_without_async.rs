@@ -1,5 +1,5 @@
 //! A client that knows what became of its messages, without `async`:
-//! `cargo run -p lastword-blocking --example client ws://127.0.0.1:8765`.
+//! `cargo run -p lastword-blocking --example client_without_async ws://127.0.0.1:8765`.
 
 use std::time::Duration;
 
