@@ -80,6 +80,16 @@ FAKES = [
     ["proxies"],
     ["lib"],
 ]
+COMMAND = [
+    ["exit", "figures", "report", "stop"],
+    ["args"],
+    ["style"],
+    ["print"],
+    ["show", "refused", "recording"],
+    ["explain", "shell"],
+    ["connect", "serve", "ping", "bench", "check", "relay", "replay"],
+    ["main"],
+]
 CRATES = [
     "lastword-fakes",
     "lastword-mask",
@@ -160,6 +170,7 @@ problems = [
     *check_floors("lastword", DRIVER),
     *check_floors("lastword-blocking", BLOCKING),
     *check_floors("lastword-fakes", FAKES),
+    *check_floors("lastword-cli", COMMAND),
     *check_core(),
     *check_crates(),
 ]

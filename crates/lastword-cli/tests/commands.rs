@@ -117,3 +117,24 @@ fn help_has_examples_and_the_table_of_exit_codes() {
     let output = run(&["serve", "--help"], "");
     assert!(String::from_utf8_lossy(&output.stdout).contains("lastword serve --port 0"));
 }
+
+#[test]
+fn pages_know_every_option() {
+    for (command, page) in [
+        ("connect", include_str!("../../../docs/cli/connect.md")),
+        ("serve", include_str!("../../../docs/cli/serve.md")),
+    ] {
+        let output = run(&[command, "--help"], "");
+        let help = String::from_utf8_lossy(&output.stdout).into_owned();
+        let options = help.lines().filter_map(|line| {
+            let line = line.trim_start();
+            let at = line.starts_with('-').then(|| line.find("--"))??;
+            line.get(at..)?.split([' ', '<', '.', ',']).next()
+        });
+        // What every command takes.
+        let common = ["--help", "--version", "--verbose", "--quiet", "--color"];
+        let missing: Vec<_> =
+            options.filter(|option| !common.contains(option) && !page.contains(option)).collect();
+        assert!(missing.is_empty(), "{command}: {missing:?}");
+    }
+}

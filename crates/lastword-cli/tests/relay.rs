@@ -241,8 +241,8 @@ fn a_recording_has_frames_messages_and_ends_but_no_secrets_and_no_more_than_was_
     let options = ["--bearer-file", &token, "--cookie", "id=hush-hush", "--listen", "-n", "2"];
     let client = run(&[&["connect", &to, "-m", &long, "-m", "hi"], &options[..]].concat(), "");
     assert_eq!(client.code, Some(0), "{}", client.err);
-    relay.line_with("client finished");
-    drop(relay);
+    relay.lines_with(&["client finished", "server finished"]);
+    relay.stop();
     let lines = recorded(&file);
     let text = std::fs::read_to_string(&file).unwrap();
     assert!(!text.contains("hush-hush"), "{text}");

@@ -79,6 +79,15 @@ impl Running {
         }
     }
 
+    /// Waits for lines with all of these, in any order.
+    pub(crate) fn lines_with(&mut self, needles: &[&str]) {
+        let mut missing = needles.to_vec();
+        while !missing.is_empty() {
+            let line = self.line_with("");
+            missing.retain(|needle| !line.contains(needle));
+        }
+    }
+
     /// Stops it with Ctrl-C; gives what it still said, and its exit code.
     #[cfg(unix)]
     pub(crate) fn stop(mut self) -> (String, Option<i32>) {
