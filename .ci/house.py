@@ -81,11 +81,11 @@ FAKES = [
     ["lib"],
 ]
 COMMAND = [
-    ["exit", "figures", "report", "stop"],
+    ["exit", "figures", "stop"],
     ["args"],
     ["style"],
     ["print"],
-    ["show", "refused", "recording"],
+    ["show", "refused", "recording", "report"],
     ["explain", "shell"],
     ["connect", "serve", "ping", "bench", "check", "relay", "replay"],
     ["main"],

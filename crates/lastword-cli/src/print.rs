@@ -8,6 +8,7 @@ use std::io;
 use http::header::{
     AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION, SET_COOKIE,
 };
+use serde_json::Value;
 use tracing_subscriber::EnvFilter;
 
 /// Escapes what would move the cursor, change colours or ring the bell, or hide what is written.
@@ -36,6 +37,27 @@ fn is_unprintable(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
         || matches!(character, '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+/// JSON on one line. What would move the cursor or hide text is escaped as JSON itself can say it: the value
+/// is the same, and a terminal is not obeyed.
+pub(crate) fn json(value: &Value) -> String {
+    let text = value.to_string();
+    if !text.contains(is_unprintable) {
+        return text;
+    }
+    let mut line = String::with_capacity(text.len());
+    let mut units = [0; 2];
+    for character in text.chars() {
+        if is_unprintable(character) {
+            for unit in character.encode_utf16(&mut units) {
+                let _ = write!(line, "\\u{unit:04x}");
+            }
+        } else {
+            line.push(character);
+        }
+    }
+    line
 }
 
 /// A line on standard output. Whoever reads it may have gone: that is no failure of ours, and no reason to
@@ -144,5 +166,15 @@ mod tests {
         ] {
             assert_eq!(without_secrets(text), expected);
         }
+    }
+
+    #[test]
+    fn json_is_the_same_value_and_obeyed_by_no_terminal() {
+        let peer = "\u{1b}[2J \u{9b}2J \u{7f}\u{202e}\u{feff} gr\u{fc}ezi \\ \" \n";
+        let value = serde_json::json!({ "text": peer });
+        let line = json(&value);
+        assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), value);
+        assert!(!line.contains(is_unprintable), "{line}");
+        assert!(line.contains("gr\u{fc}ezi"), "{line}");
     }
 }

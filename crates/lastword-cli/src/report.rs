@@ -7,11 +7,13 @@ use lastword::proto::{FrameCut, OurSide, PeerSide};
 use lastword::{Cause, Cut, Ending, Farewell, First, Message, Tally};
 use serde_json::{Map, Value, json};
 
+use crate::print::json as json_line;
+
 /// Prints one event.
 pub(crate) fn event(value: &Value) {
     let mut out = io::stdout().lock();
     // A reader that went away wants no more events; the connection goes on all the same.
-    let _ = writeln!(out, "{value}").and_then(|()| out.flush());
+    let _ = writeln!(out, "{}", json_line(value)).and_then(|()| out.flush());
 }
 
 /// A message that came.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::terminal::Terminal;
 use crate::args::{Framing, Talk};
 use crate::exit::Outcome;
-use crate::print::{escape, head};
+use crate::print::{escape, head, json as json_line};
 use crate::report;
 use crate::show::Show;
 use crate::style::Style;
@@ -121,7 +121,9 @@ impl Stage for InPipe {
         let mut out = io::stdout().lock();
         let stamp = self.settings.stamp();
         let written = match (self.framing, message) {
-            (Framing::Json, message) => writeln!(out, "{}", object(message, self.settings.clock)),
+            (Framing::Json, message) => {
+                writeln!(out, "{}", json_line(&object(message, self.settings.clock)))
+            }
             // Standard output may be a terminal all the same.
             (_, message) if io::stdout().is_terminal() => {
                 writeln!(out, "{stamp}{}", self.settings.show.message(message))

@@ -119,7 +119,7 @@ fn line(line: &str) {
 }
 
 fn event(event: &Value) {
-    line(&event.to_string());
+    line(&crate::print::json(event));
 }
 
 fn seconds(time: Duration) -> Value {

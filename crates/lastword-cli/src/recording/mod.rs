@@ -13,6 +13,7 @@ use std::path::Path;
 use serde_json::Value;
 
 pub(crate) use self::line::Place;
+use crate::print::json;
 
 /// Writes a recording, a line for each event, at once.
 pub(crate) struct Recorder {
@@ -41,7 +42,7 @@ impl Recorder {
 
     /// Writes one line.
     pub(crate) fn write(&mut self, line: &Value) {
-        let text = format!("{line}\n");
+        let text = format!("{}\n", json(line));
         let written = match &mut self.out {
             Some(Out::File(file)) => file.write_all(text.as_bytes()),
             Some(Out::Standard) => {
