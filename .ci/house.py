@@ -40,8 +40,8 @@ RETRY = [
 ]
 KIT = [
     ["error", "opening", "seed", "trust", "tls_details", "certificates", "limits", "log", "shutdown", "listening",
-     "outbox"],
-    ["answer", "audience", "counts", "handled", "report", "client", "verdict"],
+     "outbox", "socket_file"],
+    ["answer", "audience", "counts", "handled", "report", "client", "verdict", "listen"],
     ["credentials", "desk", "received", "routes", "reconnect"],
     ["lib"],
 ]

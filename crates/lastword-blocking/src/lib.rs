@@ -80,9 +80,9 @@ pub use lastword_kit::rustls;
 pub use lastword_kit::{
     AcceptError, AcceptErrorKind, Answer, Attempt, Because, ConnectError, ConnectionId, Counters,
     Counts, Credentials, Departure, Ended, EndedBy, Failed, FlushError, HandlerError, Incoming,
-    InvalidRoute, Limits, Opening, Outcome, Params, Phase, PingError, Reach, ReceiveError, Refused,
-    Report, Resend, SendError, ServerTls, Shutdown, State, Stopped, TlsDetails, TopicConfig,
-    TurnedAway, Wants, WhenFull,
+    InvalidRoute, Limits, Listen, ListeningSocket, Opening, Outcome, Params, Phase, PingError,
+    Reach, ReceiveError, Refused, Report, Resend, SendError, ServerTls, Shutdown, State, Stopped,
+    TlsDetails, TopicConfig, TurnedAway, Wants, WhenFull,
 };
 /// The protocol without I/O, that all of this stands on.
 pub use lastword_proto as proto;

@@ -5,7 +5,7 @@
 
 use std::io::{self, IoSlice, PipeReader, PipeWriter, Read, Write};
 use std::net::{Shutdown, SocketAddr};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use lastword_kit::Addresses;
@@ -245,13 +245,15 @@ impl Nudge {
         wait_for(socket, Some(&self.near), deadline)
     }
 
-    /// Waits until `other` has something to read, for a nudge, or for the deadline.
-    pub(crate) fn wait_or_readable(
-        &self,
-        other: &impl AsFd,
+    /// Waits until one of `others` has something to read, for a nudge, or for the deadline.
+    pub(crate) fn wait_or_readable<'fd>(
+        &'fd self,
+        others: impl Iterator<Item = BorrowedFd<'fd>>,
         deadline: Option<Instant>,
     ) -> io::Result<()> {
-        let mut fds = [PollFd::new(other, PollFlags::IN), PollFd::new(&self.near, PollFlags::IN)];
+        let mut fds: Vec<_> =
+            others.map(|other| PollFd::from_borrowed_fd(other, PollFlags::IN)).collect();
+        fds.push(PollFd::new(&self.near, PollFlags::IN));
         wait_on(&mut fds, deadline)
     }
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::mpsc;
 use std::thread;
 
-use lastword_blocking::{Bound, Client, Message, Server, WebSocket};
+use lastword_blocking::{Bound, Client, Listen, Message, Server, WebSocket};
 use support::echo;
 
 /// Guests that `connect` talk with the server, and are told to leave; as whom they were seen.
@@ -71,7 +71,12 @@ fn a_socket_of_the_callers_own_is_served_from() {
 fn a_unix_socket_is_listened_on() {
     let somewhere = Somewhere::new("bind");
     let (sender, outcomes) = mpsc::channel();
-    let server = Server::new().observe(move |outcome| sender.send(outcome.peer).unwrap());
+    // Whether somebody listens there, another server finds out by knocking.
+    let server = Server::new().observe(move |outcome| {
+        if outcome.result.is_ok() {
+            sender.send(outcome.peer).unwrap();
+        }
+    });
     let bound = server.clone().bind_unix(somewhere.socket()).unwrap();
     assert_eq!(bound.local_addr().unwrap_err().kind(), std::io::ErrorKind::Unsupported);
     // The path is taken, and stays with who has it.
@@ -79,6 +84,41 @@ fn a_unix_socket_is_listened_on() {
     assert_eq!(taken.kind(), std::io::ErrorKind::AddrInUse);
     assert_eq!(converse(bound, || connect_to(&somewhere)), [None; GUESTS]);
     assert_eq!(outcomes.iter().collect::<Vec<_>>(), [None; GUESTS]);
+}
+
+#[test]
+fn what_a_dead_server_has_left_is_replaced_and_ours_is_removed() {
+    let somewhere = Somewhere::new("left");
+    // A listener of the standard library leaves its file behind.
+    drop(UnixListener::bind(somewhere.socket()).unwrap());
+    assert!(somewhere.socket().exists());
+    let bound = Server::new().bind_unix(somewhere.socket()).unwrap();
+    converse(bound, || connect_to(&somewhere));
+    assert!(!somewhere.socket().exists());
+    // What is no socket stays.
+    std::fs::write(somewhere.socket(), "precious").unwrap();
+    let refused = Server::new().bind_unix(somewhere.socket()).unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::AlreadyExists);
+    assert_eq!(std::fs::read_to_string(somewhere.socket()).unwrap(), "precious");
+}
+
+#[test]
+fn all_places_are_listened_on_at_once_or_none() {
+    let somewhere = Somewhere::new("all");
+    let listen = || Listen::new().tcp("127.0.0.1:0").tcp("127.0.0.1:0").unix(somewhere.socket());
+    let bound = Server::new().listen(listen()).unwrap();
+    let [one, two] = bound.local_addrs()[..] else { panic!("two addresses") };
+    let (turn, places) = (std::sync::atomic::AtomicUsize::new(0), 3);
+    converse(bound, || match turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % places {
+        0 => Client::new(format!("ws://{one}")).connect().unwrap(),
+        1 => Client::new(format!("ws://{two}")).connect().unwrap(),
+        _ => connect_to(&somewhere),
+    });
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let failed = Server::new().listen(listen().tcp(address)).unwrap_err();
+    assert!(failed.to_string().contains(&format!("cannot listen on {address}")), "{failed}");
+    assert!(!somewhere.socket().exists());
 }
 
 #[test]

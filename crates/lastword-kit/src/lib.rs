@@ -14,6 +14,7 @@ mod desk;
 mod error;
 mod handled;
 mod limits;
+mod listen;
 mod listening;
 mod log;
 mod opening;
@@ -24,6 +25,8 @@ mod report;
 mod routes;
 mod seed;
 mod shutdown;
+#[cfg(unix)]
+mod socket_file;
 mod tls_details;
 mod trust;
 mod verdict;
@@ -41,6 +44,7 @@ pub use error::{
 };
 pub use handled::{Conclusion, Handled, HandlerError, Handles};
 pub use limits::{Limits, OpeningTicket, Ticket, Turnstile};
+pub use listen::{Kind, Listen, ListeningSocket};
 pub use listening::{ACCEPT_AGAIN, BACKLOG, REFUSED_REST, is_of_the_guest};
 pub use log::{log_ending, record_frames, trace_frames};
 pub use opening::{Addresses, ConnectionId, Opening};
@@ -53,6 +57,8 @@ pub use routes::{InvalidRoute, Params, RouteTable};
 pub use rustls;
 pub use seed::fresh;
 pub use shutdown::Shutdown;
+#[cfg(unix)]
+pub use socket_file::SocketFile;
 pub use tls_details::TlsDetails;
 pub use trust::{Identity, Trust};
 pub use verdict::Because;

@@ -46,9 +46,9 @@ pub use lastword_dial::{InvalidProxy, Proxy};
 pub use lastword_kit::{
     AcceptError, AcceptErrorKind, Answer, Attempt, Because, ConnectError, ConnectionId, Counters,
     Counts, Credentials, Departure, Ended, EndedBy, Failed, HandlerError, Incoming, InvalidRoute,
-    Limits, Opening, Outcome, Params, Phase, PingError, Reach, ReceiveError, Refused, Report,
-    Resend, SendError, ServerTls, Shutdown, State, Stopped, StreamError, TlsDetails, TopicConfig,
-    TurnedAway, Wants, WhenFull,
+    Limits, Listen, ListeningSocket, Opening, Outcome, Params, Phase, PingError, Reach,
+    ReceiveError, Refused, Report, Resend, SendError, ServerTls, Shutdown, State, Stopped,
+    StreamError, TlsDetails, TopicConfig, TurnedAway, Wants, WhenFull,
 };
 /// The protocol without I/O, that all of this stands on.
 pub use lastword_proto as proto;
@@ -62,8 +62,7 @@ pub use lastword_retry::{Backoff, Limit, Verdict};
 pub use parts::{MessageReader, MessageWriter};
 pub use reconnect::{Control, Reconnect, connect_forever};
 pub use serve::{
-    Bound, Carrier, Departures, Listen, ListeningSocket, Monitor, Pending, Routes, Server,
-    Upgrades, accept, serve,
+    Bound, Carrier, Departures, Monitor, Pending, Routes, Server, Upgrades, accept, serve,
 };
 /// The TLS that this crate speaks.
 pub use tokio_rustls::rustls;

@@ -14,7 +14,7 @@ use lastword_proto::handshake::server::Refusal;
 use lastword_proto::{Config, Ending, Leave};
 use parking_lot::{Condvar, Mutex};
 
-use super::listener::Listener;
+use super::listener::Listeners;
 use crate::shared::Shared;
 use crate::socket::{Nudge, Socket, now};
 
@@ -106,9 +106,9 @@ impl Guests {
 
     /// Waits until somebody is at the door, or the doors are closed. Hangs up meanwhile on those whose
     /// time is over, when their thread is with the application.
-    pub(super) fn wait_for_knock(&self, listener: &Listener) -> io::Result<()> {
+    pub(super) fn wait_for_knock(&self, listeners: &Listeners) -> io::Result<()> {
         let next = self.hang_up_on_late(now());
-        self.nudge.wait_or_readable(listener, next)
+        self.nudge.wait_or_readable(listeners.doors(), next)
     }
 
     /// When to look again.

@@ -1,4 +1,4 @@
-//! Accepts from a listener, and gives each stream a thread that leads it through its whole life; until the
+//! Accepts from all that listen, and gives each stream a thread that leads it through its whole life; until the
 //! doors close, and those who are inside have left.
 
 use std::io;
@@ -15,7 +15,7 @@ use lastword_kit::{
 
 use super::admission::{Admission, Parting};
 use super::guests::{Guests, Place};
-use super::listener::Listener;
+use super::listener::Listeners;
 use crate::pump;
 use crate::shared::Shared;
 use crate::socket::{Socket, now, within};
@@ -47,13 +47,13 @@ where
     F: Fn(WebSocket) -> Result<(), HandlerError> + Send + Sync + 'static,
 {
     /// Serves all who come, until the doors close; then waits for those who are here.
-    pub(super) fn attend(self: Arc<Self>, listener: Listener) -> io::Result<Report> {
+    pub(super) fn attend(self: Arc<Self>, mut listeners: Listeners) -> io::Result<Report> {
         loop {
-            self.guests.wait_for_knock(&listener)?;
+            self.guests.wait_for_knock(&listeners)?;
             if self.guests.doors_are_closed() {
                 break;
             }
-            match listener.accept() {
+            match listeners.accept() {
                 Ok((stream, peer)) => self.welcome(stream, peer),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => {
@@ -63,7 +63,7 @@ where
                 }
             }
         }
-        drop(listener);
+        drop(listeners);
         Ok(self.guests.see_off(&self.admission.config))
     }
 

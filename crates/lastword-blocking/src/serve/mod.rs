@@ -3,7 +3,7 @@
 //! Accepts, establishes TLS, answers the opening, runs the handler. What a connection says and when
 //! it ends, the core decides; what the server adds is who is admitted and when all have to leave.
 //!
-//! Here stand the options and the doors; a [`house`] attends to one [`listener`], [`admission`] leads a
+//! Here stand the options and the doors; a [`house`] attends to one row of them ([`listener`]), [`admission`] leads a
 //! stream to a connection and asks the application at the [`gate`], [`routes`] lead to handlers, and
 //! [`guests`] knows who is here, and [`monitor`] is for those who look on. What may be said to a request, how many may be here and which
 //! certificate is shown, `lastword-kit` knows, for any driver.
@@ -18,13 +18,14 @@ mod routes;
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use lastword_kit::{
-    AcceptError, Answer, Credentials, HandlerError, Incoming, Limits, Outcome, Report, Reporter,
-    ServerTls, Shutdown, Turnstile,
+    AcceptError, Answer, Credentials, HandlerError, Incoming, Limits, Listen, Outcome, Report,
+    Reporter, ServerTls, Shutdown, Turnstile,
 };
 use lastword_proto::Config;
 use lastword_proto::handshake::server::{Hosts, Options, Origins, Subprotocols};
@@ -33,7 +34,7 @@ use self::admission::Admission;
 use self::gate::{Basic, Gate};
 use self::guests::Guests;
 use self::house::House;
-use self::listener::Listener;
+use self::listener::Listeners;
 pub use self::monitor::{Departures, Monitor};
 pub use self::routes::Routes;
 use crate::pump;
@@ -285,21 +286,40 @@ impl Server {
         Monitor(self.reporter.outlook())
     }
 
-    /// Listens.
+    /// Listens at this address, or the first of a name's that can be listened on.
+    /// [`listen`](Self::listen) does more.
     ///
     /// # Errors
     /// When `address` cannot be listened on.
     pub fn bind(self, address: impl ToSocketAddrs) -> io::Result<Bound> {
-        self.bound(Listener::bind(address)?)
+        let sockets = Listen::at_first_of(address.to_socket_addrs()?, NonZeroUsize::MIN)?;
+        self.bound(Listeners::new(sockets)?)
     }
 
-    /// Listens on a Unix socket at `path`, which must not be there yet. It stays there when the
-    /// server is gone.
+    /// Listens at all of these places; see [`Listen`].
+    ///
+    /// ```
+    /// use lastword_blocking::{Listen, Server};
+    ///
+    /// let bound = Server::new().listen(Listen::new().tcp("127.0.0.1:0").tcp("127.0.0.1:0"))?;
+    /// assert_eq!(bound.local_addrs().len(), 2);
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
-    /// When `path` cannot be listened on.
-    pub fn bind_unix(self, path: impl AsRef<Path>) -> io::Result<Bound> {
-        self.bound(Listener::bind_unix(path.as_ref())?)
+    /// When one of them cannot be listened on, which the error names.
+    pub fn listen(self, listen: Listen) -> io::Result<Bound> {
+        let of_threads = listen.open(NonZeroUsize::MIN)?;
+        self.bound(Listeners::new(of_threads.into_iter().flatten().collect())?)
+    }
+
+    /// Listens at a path in the file system; [`Listen::unix`] says what becomes of a file that is there
+    /// already, and of ours. Peers have no addresses there.
+    ///
+    /// # Errors
+    /// When it cannot be listened on: somebody does already, or a file is in the way that is no socket.
+    pub fn bind_unix(self, path: impl Into<PathBuf>) -> io::Result<Bound> {
+        self.listen(Listen::new().unix(path))
     }
 
     /// Serves from a socket of the caller's own that listens already, of the internet or of Unix: one
@@ -317,12 +337,12 @@ impl Server {
     /// # Errors
     /// When the operating system refuses it, or has no descriptor.
     pub fn listen_on(self, listener: impl Into<OwnedFd>) -> io::Result<Bound> {
-        self.bound(Listener::own(listener.into())?)
+        self.bound(Listeners::own(listener.into())?)
     }
 
-    fn bound(self, listener: Listener) -> io::Result<Bound> {
+    fn bound(self, listeners: Listeners) -> io::Result<Bound> {
         let guests = Arc::new(Guests::new(self.shutdown.clone())?);
-        Ok(Bound { listener, server: self, guests })
+        Ok(Bound { listeners, server: self, guests })
     }
 
     /// Accepts one connection over a socket of the caller's own; speaks TLS over it, if that is asked
@@ -358,7 +378,7 @@ impl Server {
 /// A server that listens.
 #[derive(Debug)]
 pub struct Bound {
-    listener: Listener,
+    listeners: Listeners,
     server: Server,
     guests: Arc<Guests>,
 }
@@ -378,12 +398,18 @@ impl Stop {
 }
 
 impl Bound {
-    /// Where it listens; tells the port if 0 was asked for.
+    /// Where it listens, at the first of its addresses; tells the port if 0 was asked for.
     ///
     /// # Errors
-    /// When the operating system does not say, or it is a Unix socket.
+    /// When it listens at Unix sockets only.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+        let none = || io::Error::new(io::ErrorKind::Unsupported, "a Unix socket has no address");
+        self.local_addrs().first().copied().ok_or_else(none)
+    }
+
+    /// Where it listens, at all of its addresses; Unix sockets have none.
+    pub fn local_addrs(&self) -> Vec<SocketAddr> {
+        self.listeners.local_addrs()
     }
 
     /// What ends it.
@@ -402,12 +428,12 @@ impl Bound {
     where
         F: Fn(WebSocket) -> Result<(), HandlerError> + Send + Sync + 'static,
     {
-        let Self { listener, server, guests } = self;
+        let Self { listeners, server, guests } = self;
         let reporter = server.reporter.clone();
         let turnstile = Arc::new(Turnstile::new(server.limits.clone()));
         let (admission, partings) = (server.admission(), Arc::new(()));
         let house = House { admission, handler, reporter, turnstile, guests, partings };
-        Arc::new(house).attend(listener)
+        Arc::new(house).attend(listeners)
     }
 
     /// Serves each connection with the handler that its path leads to, as [`serve`](Self::serve) does;

@@ -6,13 +6,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use lastword_kit::{HandlerError, Report, Turnstile};
+use lastword_kit::{HandlerError, ListeningSocket, Report, Turnstile};
 use tokio::sync::watch;
 
 use super::Server;
 use super::admission::{Admission, Doors};
 use super::house::House;
-use super::listen::ListeningSocket;
 use super::listener::Listeners;
 use super::routes::Routes;
 use super::worker::Worker;

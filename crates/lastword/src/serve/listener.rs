@@ -8,14 +8,13 @@ use std::sync::Arc;
 use std::sync::OnceLock;
 use std::task::{Context, Poll};
 
-use lastword_kit::{Addresses, is_of_the_guest};
+#[cfg(unix)]
+use lastword_kit::SocketFile;
+use lastword_kit::{Addresses, Kind, ListeningSocket, is_of_the_guest};
 use tokio::net::TcpListener;
 #[cfg(unix)]
 use tokio::net::UnixListener;
 
-use super::listen::{Kind, ListeningSocket};
-#[cfg(unix)]
-use super::socket_file::SocketFile;
 use super::stream::Stream;
 
 /// The sockets of one thread.
@@ -77,8 +76,8 @@ impl Listeners {
 }
 
 impl Listener {
-    fn new(ListeningSocket(kind): ListeningSocket) -> io::Result<Self> {
-        let socket = match kind {
+    fn new(socket: ListeningSocket) -> io::Result<Self> {
+        let socket = match socket.into_kind() {
             Kind::Tcp(socket) => Socket::Tcp(TcpListener::from_std(socket)?),
             #[cfg(unix)]
             Kind::Unix(socket, file) => Socket::Unix(UnixListener::from_std(socket)?, file),

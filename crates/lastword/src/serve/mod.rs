@@ -15,13 +15,10 @@ mod bound;
 mod gate;
 mod guests;
 mod house;
-mod listen;
 mod listener;
 mod monitor;
 mod routes;
 mod served;
-#[cfg(unix)]
-mod socket_file;
 mod stream;
 mod upgrades;
 mod worker;
@@ -33,8 +30,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use lastword_kit::{
-    AcceptError, Addresses, Answer, Credentials, HandlerError, Incoming, Limits, Outcome, Reporter,
-    ServerTls, Shutdown,
+    AcceptError, Addresses, Answer, Credentials, HandlerError, Incoming, Limits, Listen,
+    ListeningSocket, Outcome, Reporter, ServerTls, Shutdown,
 };
 use lastword_proto::Config;
 use lastword_proto::handshake::server::{Hosts, Options, Origins, Subprotocols};
@@ -45,8 +42,6 @@ use tokio::sync::watch;
 use self::admission::{Admission, Doors};
 pub use self::bound::Bound;
 use self::gate::{Basic, Gate};
-use self::listen::{How, listen};
-pub use self::listen::{Listen, ListeningSocket};
 pub use self::monitor::{Departures, Monitor};
 pub use self::routes::Routes;
 pub use self::upgrades::{Carrier, Pending, Upgrades};
@@ -353,18 +348,10 @@ impl Server {
     /// # Errors
     /// When `address` cannot be listened on, or the operating system has no thread.
     pub async fn bind(self, address: impl ToSocketAddrs) -> io::Result<Bound> {
-        let (how, threads) = (How::default(), self.sockets());
-        let mut failure = io::Error::new(io::ErrorKind::InvalidInput, "no address");
-        for address in tokio::net::lookup_host(address).await? {
-            match listen(address, how, threads) {
-                Ok(sockets) => {
-                    let of_threads = sockets.into_iter().map(|socket| vec![socket]).collect();
-                    return Bound::new(self, of_threads).await;
-                }
-                Err(error) => failure = error,
-            }
-        }
-        Err(failure)
+        let addresses = tokio::net::lookup_host(address).await?;
+        let sockets = Listen::at_first_of(addresses, self.sockets())?;
+        let of_threads = sockets.into_iter().map(|socket| vec![socket]).collect();
+        Bound::new(self, of_threads).await
     }
 
     /// Listens at all of these places; see [`Listen`].
@@ -376,7 +363,10 @@ impl Server {
     /// # Cancel safety
     /// Dropping the future closes all sockets.
     pub async fn listen(self, listen: Listen) -> io::Result<Bound> {
-        let of_threads = listen.open(self.sockets()).await?;
+        let threads = self.sockets();
+        // Names are resolved by calls that wait.
+        let opened = tokio::task::spawn_blocking(move || listen.open(threads)).await;
+        let of_threads = opened.map_err(io::Error::other)??;
         Bound::new(self, of_threads).await
     }
 

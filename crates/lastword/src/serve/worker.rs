@@ -7,10 +7,10 @@ use std::io;
 use std::pin::Pin;
 use std::thread;
 
+use lastword_kit::ListeningSocket;
 use tokio::runtime;
 use tokio::sync::oneshot;
 
-use super::listen::ListeningSocket;
 use super::listener::Listeners;
 
 /// What a thread does with its listeners. The future never leaves the thread.

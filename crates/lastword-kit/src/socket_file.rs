@@ -8,17 +8,16 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-use tokio::net::{UnixSocket, UnixStream};
+use socket2::{Domain, SockAddr, Socket, Type};
 
 /// A place in the file system where nobody listens.
-pub(super) struct Vacant(PathBuf);
+pub(crate) struct Vacant(PathBuf);
 
 /// The file of a socket of ours. It is removed when this is dropped, unless another has taken its place.
 #[derive(Debug)]
-pub(super) struct SocketFile {
+pub struct SocketFile {
     path: PathBuf,
     inode: Inode,
 }
@@ -28,10 +27,13 @@ type Inode = (u64, u64);
 
 impl SocketFile {
     /// Removes what a server has left there that is gone.
-    pub(super) async fn make_way(path: PathBuf) -> io::Result<Vacant> {
+    pub(crate) fn make_way(path: PathBuf) -> io::Result<Vacant> {
         // The working directory may be another when it is to be removed.
         let path = std::path::absolute(path)?;
-        let knocked = UnixStream::connect(&path).await;
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        // One whose backlog is full would let us wait.
+        socket.set_nonblocking(true)?;
+        let knocked = socket.connect(&SockAddr::unix(&path)?);
         match knocked.map_err(|error| error.kind()) {
             Err(io::ErrorKind::NotFound) => Ok(Vacant(path)),
             Err(io::ErrorKind::ConnectionRefused) => {
@@ -54,12 +56,13 @@ impl SocketFile {
 
 impl Vacant {
     /// Listens there.
-    pub(super) fn bind(self, backlog: u32) -> io::Result<(UnixListener, SocketFile)> {
+    pub(crate) fn bind(self, backlog: i32) -> io::Result<(Socket, SocketFile)> {
         let Self(path) = self;
-        let socket = UnixSocket::new_stream()?;
-        socket.bind(&path)?;
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        socket.bind(&SockAddr::unix(&path)?)?;
         let file = SocketFile { inode: inode(&path)?, path };
-        Ok((socket.listen(backlog)?.into_std()?, file))
+        socket.listen(backlog)?;
+        Ok((socket, file))
     }
 }
 

@@ -4,34 +4,32 @@
 //! come to the other half.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::num::NonZeroUsize;
+#[cfg(unix)]
 use std::path::PathBuf;
 #[cfg(unix)]
 use std::sync::Arc;
 
-use lastword_kit::BACKLOG;
-use tokio::net::TcpSocket;
+use socket2::{Domain, Socket, Type};
 
+use crate::listening::BACKLOG;
 #[cfg(unix)]
-use super::socket_file::SocketFile;
+use crate::socket_file::SocketFile;
 
-/// Where a server listens, and how, for [`Server::listen`](super::Server::listen): any number of addresses,
-/// names, Unix sockets, and sockets that listen already.
+/// Where a server listens, and how, for its `listen`: any number of addresses, names, Unix sockets, and
+/// sockets that listen already.
 ///
 /// ```
-/// use lastword::{Listen, Server};
+/// use std::num::NonZeroUsize;
 ///
-/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-/// # let path = std::env::temp_dir().join(format!("lastword-doc-{}", std::process::id()));
-/// let listen = Listen::new().tcp("127.0.0.1:0").tcp("127.0.0.2:0").backlog(1024);
-/// # #[cfg(unix)]
-/// let listen = listen.unix(&path);
-/// # #[cfg(target_os = "linux")] {
-/// let bound = Server::new().listen(listen).await?;
-/// assert_eq!(bound.local_addrs().len(), 2);
-/// # }
-/// # std::io::Result::Ok(()) }).unwrap();
+/// use lastword_kit::Listen;
+///
+/// let listen = Listen::new().tcp("127.0.0.1:0").tcp("localhost:0").backlog(1024);
+/// // For one thread: what a server does with it.
+/// let of_threads = listen.open(NonZeroUsize::MIN)?;
+/// assert!(of_threads[0].len() >= 2);
+/// # std::io::Result::Ok(())
 /// ```
 #[derive(Debug, Default)]
 #[must_use]
@@ -51,7 +49,7 @@ enum Place {
 
 /// How sockets listen that are made here.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct How {
+struct How {
     backlog: u32,
     port: Port,
 }
@@ -60,6 +58,12 @@ pub(super) struct How {
 enum Port {
     Ours,
     Shared,
+}
+
+impl How {
+    fn backlog(self) -> i32 {
+        i32::try_from(self.backlog).unwrap_or(i32::MAX)
+    }
 }
 
 impl Default for How {
@@ -91,7 +95,7 @@ impl Listen {
         self
     }
 
-    /// At a socket that listens already; see [`Server::listen_on`](super::Server::listen_on).
+    /// At a socket that listens already; see the server's `listen_on`.
     pub fn socket(mut self, socket: impl Into<ListeningSocket>) -> Self {
         self.places.push(Place::Socket(socket.into()));
         self
@@ -112,8 +116,11 @@ impl Listen {
         self
     }
 
-    /// Sockets for `threads`, each with one for each place.
-    pub(super) async fn open(self, threads: NonZeroUsize) -> io::Result<Vec<Vec<ListeningSocket>>> {
+    /// Sockets for `threads`, each with one for each place. Waits for nothing but the resolver of names.
+    ///
+    /// # Errors
+    /// When one of the places cannot be listened on, which the error names.
+    pub fn open(self, threads: NonZeroUsize) -> io::Result<Vec<Vec<ListeningSocket>>> {
         let Self { places, how } = self;
         let mut of_threads: Vec<Vec<_>> = (0..threads.get()).map(|_| Vec::new()).collect();
         for place in places {
@@ -122,7 +129,7 @@ impl Listen {
             let named = |error: io::Error| {
                 io::Error::new(error.kind(), format!("cannot listen on {name}: {error}"))
             };
-            let opened = place.open(how, threads).await.map_err(named)?;
+            let opened = place.open(how, threads).map_err(named)?;
             for sockets in opened {
                 of_threads.iter_mut().zip(sockets).for_each(|(all, socket)| all.push(socket));
             }
@@ -131,6 +138,24 @@ impl Listen {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "nowhere to listen"));
         }
         Ok(of_threads)
+    }
+
+    /// Sockets for `threads`, at the first of these addresses that can be listened on.
+    ///
+    /// # Errors
+    /// Why the last of them cannot be.
+    pub fn at_first_of(
+        addresses: impl IntoIterator<Item = SocketAddr>,
+        threads: NonZeroUsize,
+    ) -> io::Result<Vec<ListeningSocket>> {
+        let mut failure = io::Error::new(io::ErrorKind::InvalidInput, "no address");
+        for address in addresses {
+            match listen(address, How::default(), threads) {
+                Ok(sockets) => return Ok(sockets),
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
     }
 }
 
@@ -147,12 +172,12 @@ impl std::fmt::Display for Place {
 
 impl Place {
     /// Sockets for `threads`, for each address.
-    async fn open(self, how: How, threads: NonZeroUsize) -> io::Result<Vec<Vec<ListeningSocket>>> {
+    fn open(self, how: How, threads: NonZeroUsize) -> io::Result<Vec<Vec<ListeningSocket>>> {
         match self {
             Self::Tcp(name) => {
                 let (mut opened, mut known) = (Vec::new(), Vec::new());
                 let mut port = 0;
-                for mut address in tokio::net::lookup_host(name).await? {
+                for mut address in name.to_socket_addrs()? {
                     // Some resolvers name an address once for each kind of socket.
                     if known.contains(&address) {
                         continue;
@@ -170,9 +195,8 @@ impl Place {
             }
             #[cfg(unix)]
             Self::Unix(path) => {
-                let file = SocketFile::make_way(path).await?;
-                let (socket, file) = file.bind(how.backlog)?;
-                let socket = ListeningSocket(Kind::Unix(socket, Some(Arc::new(file))));
+                let (socket, file) = SocketFile::make_way(path)?.bind(how.backlog())?;
+                let socket = ListeningSocket(Kind::Unix(socket.into(), Some(Arc::new(file))));
                 Ok(vec![socket.share(threads)?])
             }
             Self::Socket(socket) => Ok(vec![socket.share(threads)?]),
@@ -183,12 +207,15 @@ impl Place {
 /// A socket that listens already, of TCP or (on Unix) of the file system: from a `TcpListener` or a
 /// `UnixListener` of the standard library.
 #[derive(Debug)]
-pub struct ListeningSocket(pub(super) Kind);
+pub struct ListeningSocket(Kind);
 
+/// What a [`ListeningSocket`] is.
 #[derive(Debug)]
-pub(super) enum Kind {
-    Tcp(std::net::TcpListener),
-    /// With its file, if that is ours to remove.
+#[expect(clippy::exhaustive_enums, reason = "of the internet, or of the file system")]
+pub enum Kind {
+    /// Of the internet.
+    Tcp(TcpListener),
+    /// Of the file system, with its file, if that is ours to remove.
     #[cfg(unix)]
     Unix(std::os::unix::net::UnixListener, Option<Arc<SocketFile>>),
 }
@@ -208,8 +235,13 @@ impl From<std::os::unix::net::UnixListener> for ListeningSocket {
 }
 
 impl ListeningSocket {
+    /// What it is.
+    pub fn into_kind(self) -> Kind {
+        self.0
+    }
+
     /// Its address, if it has one that is known.
-    pub(super) fn address(&self) -> Option<SocketAddr> {
+    pub fn address(&self) -> Option<SocketAddr> {
         match &self.0 {
             Kind::Tcp(socket) => socket.local_addr().ok(),
             #[cfg(unix)]
@@ -217,8 +249,11 @@ impl ListeningSocket {
         }
     }
 
-    /// The same socket for all of `threads`.
-    pub(super) fn share(self, threads: NonZeroUsize) -> io::Result<Vec<Self>> {
+    /// The same socket for all of `threads`; it does not wait any more.
+    ///
+    /// # Errors
+    /// When the operating system has no descriptor.
+    pub fn share(self, threads: NonZeroUsize) -> io::Result<Vec<Self>> {
         match &self.0 {
             Kind::Tcp(socket) => socket.set_nonblocking(true)?,
             #[cfg(unix)]
@@ -241,7 +276,7 @@ impl ListeningSocket {
 
 /// Sockets for `threads` that listen on the same address. Linux spreads connections over them; where
 /// that is not so, they are one socket that all threads accept from.
-pub(super) fn listen(
+fn listen(
     address: SocketAddr,
     how: How,
     threads: NonZeroUsize,
@@ -250,12 +285,12 @@ pub(super) fn listen(
     if how.port == Port::Shared {
         share_port(&socket)?;
     }
-    socket.bind(address)?;
+    socket.bind(&address.into())?;
     if SPREADS && threads.get() > 1 {
         // Only now: whoever has this port to himself keeps it, and we are told.
         share_port(&socket)?;
     }
-    let first: ListeningSocket = socket.listen(how.backlog)?.into_std()?.into();
+    let first = listening(socket, how)?;
     if !SPREADS {
         return first.share(threads);
     }
@@ -264,8 +299,8 @@ pub(super) fn listen(
     while sockets.len() < threads.get() {
         let socket = new_socket(address)?;
         share_port(&socket)?;
-        socket.bind(address)?;
-        sockets.push(socket.listen(how.backlog)?.into_std()?.into());
+        socket.bind(&address.into())?;
+        sockets.push(listening(socket, how)?);
     }
     Ok(sockets)
 }
@@ -274,23 +309,29 @@ pub(super) fn listen(
 const SPREADS: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
 #[cfg(all(unix, not(any(target_os = "solaris", target_os = "illumos", target_os = "cygwin"))))]
-fn share_port(socket: &TcpSocket) -> io::Result<()> {
-    socket.set_reuseport(true)
+fn share_port(socket: &Socket) -> io::Result<()> {
+    socket.set_reuse_port(true)
 }
 
 #[cfg(not(all(
     unix,
     not(any(target_os = "solaris", target_os = "illumos", target_os = "cygwin"))
 )))]
-fn share_port(_socket: &TcpSocket) -> io::Result<()> {
+fn share_port(_socket: &Socket) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::Unsupported, "ports cannot be shared on this system"))
 }
 
-fn new_socket(address: SocketAddr) -> io::Result<TcpSocket> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+fn new_socket(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     // A server that is started again takes its port back from connections that linger. On Windows
     // the option means something else: to share the port with whoever holds it.
-    socket.set_reuseaddr(cfg!(not(windows)))?;
-    socket.set_nodelay(true)?;
+    socket.set_reuse_address(cfg!(not(windows)))?;
+    socket.set_tcp_nodelay(true)?;
     Ok(socket)
+}
+
+fn listening(socket: Socket, how: How) -> io::Result<ListeningSocket> {
+    socket.listen(how.backlog())?;
+    socket.set_nonblocking(true)?;
+    Ok(TcpListener::from(socket).into())
 }
