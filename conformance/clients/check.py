@@ -231,9 +231,10 @@ async def check_curl():
     async with Server() as server:
         url = server.url.replace("ws:", "http:")
         cases = [
-            ([url], "426", "upgrade: websocket"),
-            (["--http1.0", url], "505", ""),
-            (["-I", url], "405", "allow: get"),
+            # Browsers get a page to try the server from.
+            ([url], "200", "content-security-policy: default-src 'none'"),
+            (["-I", url], "200", "content-type: text/html"),
+            ([url + "/nothing"], "404", ""),
             (["-d", "x", url], "405", "allow: get"),
             ([*upgrade, *key, "-H", "Sec-WebSocket-Version: 8", url], "426", "sec-websocket-version: 13"),
             ([*upgrade, "-H", "Sec-WebSocket-Version: 13", url], "400", ""),
