@@ -4,7 +4,7 @@
 #[cfg(unix)]
 use std::path::Path;
 
-use lastword_kit::{ConnectError, Journey, Phase};
+use lastword_kit::{ConnectError, Journey};
 use lastword_proto::handshake::client;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -55,12 +55,8 @@ impl Client {
         &self,
         path: &Path,
     ) -> Result<impl AsyncRead + AsyncWrite + Send + Unpin + use<>, ConnectError> {
-        let uri = self.wishes.uri()?;
         let patience = Patience::of(&self.wishes);
-        let failed = |source| ConnectError::Unix { path: path.to_owned(), source };
-        let connecting = async { tokio::net::UnixStream::connect(path).await.map_err(failed) };
-        let stream = patience.within(Phase::Connecting, connecting).await?;
-        way::secure(&self.wishes, &uri, stream, patience).await
+        way::go_unix(&self.wishes, &self.wishes.uri()?, path, patience).await
     }
 
     /// What is asked for in the opening: host, path, headers, subprotocols, credentials.

@@ -237,11 +237,7 @@ impl Client {
     pub async fn connect_unix(self, path: impl AsRef<Path>) -> Result<WebSocket, ConnectError> {
         let patience = Patience::of(&self.wishes);
         let journey = Journey::begin(&self.wishes)?;
-        let path = path.as_ref();
-        let failed = |source| ConnectError::Unix { path: path.to_owned(), source };
-        let connecting = async { tokio::net::UnixStream::connect(path).await.map_err(failed) };
-        let stream = patience.within(Phase::Connecting, connecting).await?;
-        let transport = way::secure(&self.wishes, journey.uri(), stream, patience).await?;
+        let transport = way::go_unix(&self.wishes, journey.uri(), path.as_ref(), patience).await?;
         self.open_here(&journey, transport, patience).await
     }
 

@@ -67,6 +67,20 @@ pub(super) async fn go(
     Ok((transport, addresses))
 }
 
+/// Over a Unix socket at this path; with TLS over it, if the URI asks for that.
+#[cfg(unix)]
+pub(super) async fn go_unix(
+    wishes: &Wishes,
+    uri: &WebSocketUri,
+    path: &std::path::Path,
+    patience: Patience,
+) -> Result<Box<dyn Transport>, ConnectError> {
+    let failed = |source| ConnectError::Unix { path: path.to_owned(), source };
+    let connecting = async { tokio::net::UnixStream::connect(path).await.map_err(failed) };
+    let stream = patience.within(Phase::Connecting, connecting).await?;
+    secure(wishes, uri, stream, patience).await
+}
+
 /// TLS over `stream`, if the URI asks for it.
 pub(super) async fn secure<S: Transport + 'static>(
     wishes: &Wishes,
