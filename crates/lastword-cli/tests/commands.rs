@@ -2,11 +2,11 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::process::Command;
 
-use support::{Server, lastword, run};
+use support::{Server, answer_opening, lastword, run};
 
 #[test]
 fn a_pipe_gets_its_answers_as_lines_and_ends_well() {
@@ -65,20 +65,9 @@ fn a_server_that_hangs_up_is_told_by_sentence_and_exit_code() {
     let url = format!("ws://{}", listener.local_addr().unwrap());
     let peer = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
-        let mut request = Vec::new();
-        while !request.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            stream.read_exact(&mut byte).unwrap();
-            request.push(byte[0]);
-        }
-        let request = String::from_utf8(request).unwrap();
-        let key = request.lines().find_map(|l| l.strip_prefix("Sec-WebSocket-Key: ")).unwrap();
-        let accept = lastword::proto::handshake::accept_key(key);
-        let answer = format!(
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Accept: {accept}\r\n\r\n\u{1}"
-        );
-        stream.write_all(answer.as_bytes()).unwrap();
+        answer_opening(&mut stream);
+        // The first byte of a frame, and no more.
+        stream.write_all(b"\x01").unwrap();
     });
     let mut child = lastword(&["connect", &url]).spawn().unwrap();
     // The input stays open: it is the peer who ends it.

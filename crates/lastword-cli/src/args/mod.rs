@@ -7,6 +7,7 @@ mod check;
 mod connect;
 mod explain;
 mod fault;
+mod limits;
 mod ping;
 mod record;
 mod relay;
@@ -28,7 +29,7 @@ pub(crate) use self::ping::PingArgs;
 pub(crate) use self::record::RecordArgs;
 pub(crate) use self::relay::{RelayArgs, TlsTarget};
 pub(crate) use self::replay::{Pace, ReplayArgs};
-pub(crate) use self::serve::ServeArgs;
+pub(crate) use self::serve::{ServeArgs, server_tls};
 pub(crate) use self::shell::{CompletionsArgs, ManArgs};
 pub(crate) use self::target::{Target, TargetArgs, Wrong};
 

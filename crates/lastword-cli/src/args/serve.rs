@@ -6,11 +6,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lastword::rustls::ServerConfig;
+use lastword::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use lastword::rustls::{self, ServerConfig};
 use lastword::{Config, Origins, Server, ServerTls, Subprotocols};
 
-use super::target::{Wrong, certificates, first_line, private_key};
-use super::values::{Wait, seconds, seconds_or_off, size};
+use super::limits::{LIMITS, LimitArgs};
+use super::target::{Wrong, certificates, password, private_key};
+use super::values::seconds;
 use super::{Content, Report};
 
 #[derive(Debug, clap::Args)]
@@ -73,18 +75,8 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "N", help_heading = WHOM)]
     max_connections: Option<NonZeroUsize>,
 
-    /// Neither offer nor accept compression.
-    #[arg(long, help_heading = LIMITS)]
-    no_compression: bool,
-    /// Refuse larger messages.
-    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = LIMITS)]
-    max_message_size: Option<usize>,
-    /// Send a ping after so long, or "off".
-    #[arg(long, value_name = "SECONDS", value_parser = seconds_or_off, help_heading = LIMITS)]
-    ping_interval: Option<Wait>,
-    /// Give a peer up when a ping is not answered for so long, or "off".
-    #[arg(long, value_name = "SECONDS", value_parser = seconds_or_off, help_heading = LIMITS)]
-    ping_timeout: Option<Wait>,
+    #[command(flatten)]
+    limits: LimitArgs,
     /// End connections over which no message came for so long.
     #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = LIMITS)]
     idle_timeout: Option<Duration>,
@@ -97,7 +89,6 @@ pub(crate) struct ServeArgs {
 const WHERE: &str = "Where";
 const WHAT: &str = "What";
 const WHOM: &str = "Whom";
-const LIMITS: &str = "Limits";
 
 impl ServeArgs {
     /// The server that was asked for, but for what it does.
@@ -124,20 +115,7 @@ impl ServeArgs {
     }
 
     pub(crate) fn config(&self) -> Config {
-        let mut config = Config::default();
-        if self.no_compression {
-            config.deflate = None;
-        }
-        if let Some(limit) = self.max_message_size {
-            config.max_message_size = limit;
-            config.max_frame_size = limit.max(config.max_frame_size);
-        }
-        if let Some(wait) = self.ping_interval {
-            config.ping_interval = wait.into();
-        }
-        if let Some(wait) = self.ping_timeout {
-            config.ping_timeout = wait.into();
-        }
+        let mut config = self.limits.config();
         config.idle_timeout = self.idle_timeout.or(config.idle_timeout);
         config
     }
@@ -158,10 +136,7 @@ impl ServeArgs {
     /// Whom to ask for, and what proves it.
     pub(crate) fn credentials(&self) -> Result<Option<(String, String)>, Wrong> {
         let Some(user) = &self.user else { return Ok(None) };
-        let password = match &self.password_file {
-            Some(path) => first_line(path)?,
-            None => std::env::var("LASTWORD_PASSWORD").map_err(|_| Wrong::NoPassword)?,
-        };
+        let password = password(self.password_file.as_deref())?;
         Ok(Some((user.clone(), password)))
     }
 
@@ -171,15 +146,23 @@ impl ServeArgs {
 
     fn given_certificate(&self) -> Result<Option<ServerTls>, Wrong> {
         let (Some(cert), Some(key)) = (&self.cert, &self.key) else { return Ok(None) };
-        let provider = Arc::new(lastword::rustls::crypto::aws_lc_rs::default_provider());
-        let failed = |why| Wrong::Certificate { path: cert.clone(), why };
         let (chain, key) = (certificates(cert)?, private_key(key)?);
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .and_then(|config| config.with_no_client_auth().with_single_cert(chain, key))
-            .map_err(failed)?;
-        Ok(Some(Arc::new(config).into()))
+        let tls = server_tls(chain, key);
+        tls.map(Some).map_err(|why| Wrong::Certificate { path: cert.clone(), why })
     }
+}
+
+/// TLS that shows this certificate. The provider is named, so that nothing process-wide is asked for.
+pub(crate) fn server_tls(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<ServerTls, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)?;
+    Ok(Arc::new(config).into())
 }
 
 pub(super) const EXAMPLES: &str = "\

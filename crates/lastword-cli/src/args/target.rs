@@ -16,7 +16,8 @@ use lastword::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use lastword::rustls::{self, RootCertStore};
 use lastword::{Client, Config, ConnectError, InvalidProxy, Proxy, Reconnect, WebSocket};
 
-use super::values::{Wait, cookie, header, header_value, seconds, seconds_or_off, size};
+use super::limits::{LIMITS, LimitArgs};
+use super::values::{cookie, header, header_value, seconds};
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct TargetArgs {
@@ -80,30 +81,19 @@ pub(crate) struct TargetArgs {
     #[arg(long, value_name = "ADDRESS", help_heading = NETWORK)]
     local_address: Option<IpAddr>,
 
-    /// Neither offer nor accept compression.
-    #[arg(long, help_heading = LIMITS)]
-    pub(super) no_compression: bool,
-    /// Refuse larger messages.
-    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = LIMITS)]
-    max_message_size: Option<usize>,
+    #[command(flatten)]
+    pub(super) limits: LimitArgs,
     /// How long connecting may take, with all that belongs to it.
     #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = LIMITS)]
     open_timeout: Option<Duration>,
     /// How long the closing handshake may take.
     #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = LIMITS)]
     close_timeout: Option<Duration>,
-    /// Send a ping after so long, or "off".
-    #[arg(long, value_name = "SECONDS", value_parser = seconds_or_off, help_heading = LIMITS)]
-    ping_interval: Option<Wait>,
-    /// Give the peer up when a ping is not answered for so long, or "off".
-    #[arg(long, value_name = "SECONDS", value_parser = seconds_or_off, help_heading = LIMITS)]
-    ping_timeout: Option<Wait>,
 }
 
 const REQUEST: &str = "Request";
 const TLS: &str = "TLS";
 const NETWORK: &str = "Network";
-const LIMITS: &str = "Limits";
 
 /// Where to connect, and how: what [`TargetArgs`] mean.
 #[derive(Clone, Debug)]
@@ -155,25 +145,12 @@ impl TargetArgs {
     }
 
     fn config(&self) -> Config {
-        let mut config = Config::default();
-        if self.no_compression {
-            config.deflate = None;
-        }
-        if let Some(limit) = self.max_message_size {
-            config.max_message_size = limit;
-            config.max_frame_size = limit.max(config.max_frame_size);
-        }
+        let mut config = self.limits.config();
         if let Some(limit) = self.open_timeout {
             config.open_timeout = limit;
         }
         if let Some(limit) = self.close_timeout {
             config.close_timeout = limit;
-        }
-        if let Some(wait) = self.ping_interval {
-            config.ping_interval = wait.into();
-        }
-        if let Some(wait) = self.ping_timeout {
-            config.ping_timeout = wait.into();
         }
         config
     }
@@ -204,10 +181,7 @@ impl TargetArgs {
     /// What proves who we are; a password or token is read from where no list of processes shows it.
     fn credentials(&self) -> Result<Option<String>, Wrong> {
         if let Some(user) = &self.user {
-            let password = match &self.password_file {
-                Some(path) => first_line(path)?,
-                None => std::env::var("LASTWORD_PASSWORD").map_err(|_| Wrong::NoPassword)?,
-            };
+            let password = password(self.password_file.as_deref())?;
             let pair = format!("{user}:{password}");
             return Ok(Some(format!("Basic {}", BASE64.encode(pair.as_bytes()))));
         }
@@ -286,8 +260,16 @@ pub(super) fn read(path: &Path) -> Result<String, Wrong> {
     fs::read_to_string(path).map_err(|source| Wrong::File { path: path.to_owned(), source })
 }
 
-pub(super) fn first_line(path: &Path) -> Result<String, Wrong> {
+fn first_line(path: &Path) -> Result<String, Wrong> {
     Ok(read(path)?.lines().next().unwrap_or_default().to_owned())
+}
+
+/// A password, from where no list of processes shows it.
+pub(super) fn password(file: Option<&Path>) -> Result<String, Wrong> {
+    match file {
+        Some(path) => first_line(path),
+        None => std::env::var("LASTWORD_PASSWORD").map_err(|_| Wrong::NoPassword),
+    }
 }
 
 /// A value that is not shown by whoever prints the request.

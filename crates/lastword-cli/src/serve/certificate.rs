@@ -1,13 +1,11 @@
 //! A certificate for the purpose: for this machine's names, good for this run, trusted by nobody.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use lastword::ServerTls;
-use lastword::rustls::ServerConfig;
 use lastword::rustls::pki_types::PrivateKeyDer;
 
-use crate::args::Wrong;
+use crate::args::{Wrong, server_tls};
 
 pub(super) fn made_here(host: IpAddr) -> Result<ServerTls, Wrong> {
     let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
@@ -17,12 +15,5 @@ pub(super) fn made_here(host: IpAddr) -> Result<ServerTls, Wrong> {
     let made =
         rcgen::generate_simple_self_signed(names).map_err(|why| Wrong::Making(why.to_string()))?;
     let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
-    let provider = Arc::new(lastword::rustls::crypto::aws_lc_rs::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .and_then(|config| {
-            config.with_no_client_auth().with_single_cert(vec![made.cert.into()], key)
-        })
-        .map_err(|why| Wrong::Making(why.to_string()))?;
-    Ok(Arc::new(config).into())
+    server_tls(vec![made.cert.into()], key).map_err(|why| Wrong::Making(why.to_string()))
 }

@@ -1,0 +1,45 @@
+//! How much a peer may send and how long it may be silent: what both who connects and who serves can be
+//! told.
+
+use lastword::Config;
+
+use super::values::{Wait, seconds_or_off, size};
+
+pub(super) const LIMITS: &str = "Limits";
+
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct LimitArgs {
+    /// Neither offer nor accept compression.
+    #[arg(long, help_heading = LIMITS)]
+    pub(super) no_compression: bool,
+    /// Refuse larger messages.
+    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = LIMITS)]
+    max_message_size: Option<usize>,
+    /// Send a ping after so long, or "off".
+    #[arg(long, value_name = "SECONDS", value_parser = seconds_or_off, help_heading = LIMITS)]
+    ping_interval: Option<Wait>,
+    /// Give the peer up when a ping is not answered for so long, or "off".
+    #[arg(long, value_name = "SECONDS", value_parser = seconds_or_off, help_heading = LIMITS)]
+    ping_timeout: Option<Wait>,
+}
+
+impl LimitArgs {
+    /// The defaults, but for what was said.
+    pub(super) fn config(&self) -> Config {
+        let mut config = Config::default();
+        if self.no_compression {
+            config.deflate = None;
+        }
+        if let Some(limit) = self.max_message_size {
+            config.max_message_size = limit;
+            config.max_frame_size = limit.max(config.max_frame_size);
+        }
+        if let Some(wait) = self.ping_interval {
+            config.ping_interval = wait.into();
+        }
+        if let Some(wait) = self.ping_timeout {
+            config.ping_timeout = wait.into();
+        }
+        config
+    }
+}
