@@ -30,6 +30,6 @@ impl Target {
 impl TargetArgs {
     /// Whether compression may be offered.
     pub(crate) const fn compresses(&self) -> bool {
-        !self.limits.no_compression
+        !self.no_compression
     }
 }

@@ -14,13 +14,13 @@ pub(crate) struct LimitArgs {
     pub(super) no_compression: bool,
     /// Refuse larger messages.
     #[arg(long, value_name = "SIZE", value_parser = size, help_heading = LIMITS)]
-    max_message_size: Option<usize>,
+    pub(super) max_message_size: Option<usize>,
     /// Send a ping after so long, or "off".
     #[arg(long, value_name = "SECONDS", value_parser = seconds_or_off, help_heading = LIMITS)]
-    ping_interval: Option<Wait>,
+    pub(super) ping_interval: Option<Wait>,
     /// Give the peer up when a ping is not answered for so long, or "off".
     #[arg(long, value_name = "SECONDS", value_parser = seconds_or_off, help_heading = LIMITS)]
-    ping_timeout: Option<Wait>,
+    pub(super) ping_timeout: Option<Wait>,
 }
 
 impl LimitArgs {

@@ -17,7 +17,7 @@ use lastword::rustls::{self, RootCertStore};
 use lastword::{Client, Config, ConnectError, InvalidProxy, Proxy, Reconnect, WebSocket};
 
 use super::limits::{LIMITS, LimitArgs};
-use super::values::{cookie, header, header_value, seconds};
+use super::values::{Wait, cookie, header, header_value, seconds, seconds_or_off, size};
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct TargetArgs {
@@ -81,14 +81,24 @@ pub(crate) struct TargetArgs {
     #[arg(long, value_name = "ADDRESS", help_heading = NETWORK)]
     local_address: Option<IpAddr>,
 
-    #[command(flatten)]
-    pub(super) limits: LimitArgs,
+    /// Neither offer nor accept compression.
+    #[arg(long, help_heading = LIMITS)]
+    pub(super) no_compression: bool,
+    /// Refuse larger messages.
+    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = LIMITS)]
+    max_message_size: Option<usize>,
     /// How long connecting may take, with all that belongs to it.
     #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = LIMITS)]
     open_timeout: Option<Duration>,
     /// How long the closing handshake may take.
     #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = LIMITS)]
     close_timeout: Option<Duration>,
+    /// Send a ping after so long, or "off".
+    #[arg(long, value_name = "SECONDS", value_parser = seconds_or_off, help_heading = LIMITS)]
+    ping_interval: Option<Wait>,
+    /// Give the peer up when a ping is not answered for so long, or "off".
+    #[arg(long, value_name = "SECONDS", value_parser = seconds_or_off, help_heading = LIMITS)]
+    ping_timeout: Option<Wait>,
 }
 
 const REQUEST: &str = "Request";
@@ -145,7 +155,15 @@ impl TargetArgs {
     }
 
     fn config(&self) -> Config {
-        let mut config = self.limits.config();
+        // Not flattened into these: clap takes arguments within arguments for absent where the outer ones
+        // are optional, as they are of `check` and `replay`.
+        let limits = LimitArgs {
+            no_compression: self.no_compression,
+            max_message_size: self.max_message_size,
+            ping_interval: self.ping_interval,
+            ping_timeout: self.ping_timeout,
+        };
+        let mut config = limits.config();
         if let Some(limit) = self.open_timeout {
             config.open_timeout = limit;
         }
