@@ -57,7 +57,7 @@ DRIVER = [
 ]
 DIAL = [
     ["credentials", "host", "race"],
-    ["authority", "answer"],
+    ["addresses", "authority", "answer"],
     ["uri", "proxy"],
     ["environment", "redirect", "http_connect", "socks"],
     ["tunnel"],

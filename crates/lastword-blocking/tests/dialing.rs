@@ -13,8 +13,8 @@ use lastword_blocking::dial::{InvalidUri, ProxyError, RedirectRefused, SocksRefu
 use lastword_blocking::proto::handshake::client::Error as Refusal;
 use lastword_blocking::rustls::pki_types::ServerName;
 use lastword_blocking::{
-    Cancel, Client, CloseCode, Config, ConnectError, Message, Phase, Proxy, Server, WebSocket,
-    accept,
+    Cancel, Client, CloseCode, Config, ConnectError, HostAddresses, Message, Phase, Proxy, Server,
+    WebSocket, accept,
 };
 use lastword_fakes::{
     Authority, Place, SOCKS, certificates, http_proxy, https_proxy, nowhere, socks_proxy,
@@ -93,6 +93,33 @@ fn an_open_connection_goes_through_the_tls_of_a_proxy_alone() {
     // A proxy is verified, too, whoever else may be anybody.
     let error = client.danger_accept_invalid_certs().connect().unwrap_err();
     assert!(matches!(&error, ConnectError::Tls { host, .. } if host == "localhost"), "{error}");
+}
+
+#[test]
+fn a_host_is_where_it_is_said_to_be_and_keeps_its_name() {
+    let place = Place::answering("HTTP/1.1 403 x\r\nContent-Length: 0\r\n\r\n");
+    let port = place.address().port();
+    let elsewhere = HostAddresses::new("server.invalid", [[192, 0, 2, 7].into()]).unwrap();
+    let here = HostAddresses::parse(&format!("server.invalid:{port}:127.0.0.1")).unwrap();
+    // The last one counts.
+    let client = Client::new(format!("ws://server.invalid:{port}/")).resolve(elsewhere.clone());
+    let error = client.resolve(here.clone()).no_proxy().connect().unwrap_err();
+    assert!(matches!(error, ConnectError::Handshake(Refusal::Refused(_))), "{error}");
+    let asked = place.asked().concat();
+    assert!(asked.contains(&format!("Host: server.invalid:{port}\r\n")), "{asked}");
+    // Another port is another matter.
+    let client = Client::new("ws://server.invalid:9/").resolve(here);
+    let error = client.no_proxy().connect().unwrap_err();
+    assert!(matches!(error, ConnectError::Resolve { .. }), "{error}");
+
+    // A proxy's name may be given, too, and the proxy is asked for the address.
+    let place = http_proxy(echo_server(Server::new()));
+    let there = HostAddresses::new("proxy.invalid", [place.address().ip()]).unwrap();
+    let proxy = Proxy::parse(&format!("http://proxy.invalid:{}", place.address().port())).unwrap();
+    let client = Client::new("ws://server.invalid:7").proxy(proxy).resolve(there);
+    converse(client.resolve(elsewhere).connect().unwrap());
+    let asked = place.asked().concat();
+    assert!(asked.starts_with("CONNECT 192.0.2.7:7 HTTP/1.1\r\n"), "{asked}");
 }
 
 #[test]

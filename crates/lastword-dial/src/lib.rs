@@ -2,7 +2,7 @@
 //!
 //! A [`WebSocketUri`] says where; the [`Environment`] or the caller which [`Proxy`] is in between, whose
 //! handshake is a [`Tunnel`] that eats and yields bytes; [`Redirects`] where to go instead;
-//! a [`Race`] which address of a name is tried when. Drivers carry the bytes, and resolve, wait and
+//! [`HostAddresses`] where a name is without asking; a [`Race`] which address is tried when. Drivers carry the bytes, and resolve, wait and
 //! connect. Refuses to know sockets, clocks, and the WebSocket protocol itself.
 //!
 //! ```
@@ -36,6 +36,7 @@
     )
 )]
 
+mod addresses;
 mod answer;
 mod authority;
 mod credentials;
@@ -49,6 +50,7 @@ mod socks;
 mod tunnel;
 mod uri;
 
+pub use addresses::{HostAddresses, InvalidHostAddresses};
 pub use answer::{MAX_ANSWER, Offered, Progress, ProxyError, SocksRefusal};
 pub use credentials::Credentials;
 pub use environment::{Environment, NoProxy};

@@ -42,7 +42,7 @@ pub use broadcast::{Subscription, Topic, broadcast};
 pub use connect::{Client, connect};
 /// Where a client goes and how it gets there, without I/O.
 pub use lastword_dial as dial;
-pub use lastword_dial::{InvalidProxy, Proxy};
+pub use lastword_dial::{HostAddresses, InvalidHostAddresses, InvalidProxy, Proxy};
 pub use lastword_kit::{
     AcceptError, AcceptErrorKind, Answer, Attempt, Because, ConnectError, ConnectionId, Counters,
     Counts, Credentials, Departure, Ended, EndedBy, Failed, HandlerError, Incoming, InvalidRoute,

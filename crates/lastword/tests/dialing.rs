@@ -10,7 +10,9 @@ use http::header::{AUTHORIZATION, COOKIE, HeaderValue};
 use lastword::dial::{InvalidUri, ProxyError, RedirectRefused, SocksRefusal};
 use lastword::proto::handshake::client::Error as Refusal;
 use lastword::rustls::pki_types::ServerName;
-use lastword::{Client, CloseCode, Config, ConnectError, Phase, Proxy, Server, WebSocket};
+use lastword::{
+    Client, CloseCode, Config, ConnectError, HostAddresses, Phase, Proxy, Server, WebSocket,
+};
 use lastword_fakes::{Place, SOCKS, certificates, http_proxy, https_proxy, nowhere, socks_proxy};
 use support::{Running, echo};
 use tokio::net::TcpStream;
@@ -54,6 +56,35 @@ async fn tls_goes_through_the_tls_of_a_proxy() {
         .tls_server_name(ServerName::try_from("localhost").unwrap())
         .tls(client_tls);
     converse(client.connect().await.unwrap()).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_host_is_where_it_is_said_to_be_and_keeps_its_name() {
+    let place = Place::answering("HTTP/1.1 403 x\r\nContent-Length: 0\r\n\r\n");
+    let port = place.address().port();
+    let elsewhere = HostAddresses::new("server.invalid", [[192, 0, 2, 7].into()]).unwrap();
+    let here = HostAddresses::parse(&format!("server.invalid:{port}:127.0.0.1")).unwrap();
+    // The last one counts.
+    let client = Client::new(format!("ws://server.invalid:{port}/")).resolve(elsewhere.clone());
+    let error = client.resolve(here.clone()).no_proxy().connect().await.unwrap_err();
+    assert!(matches!(error, ConnectError::Handshake(Refusal::Refused(_))), "{error}");
+    let asked = place.asked().concat();
+    assert!(asked.contains(&format!("Host: server.invalid:{port}\r\n")), "{asked}");
+    // Another port is another matter.
+    let client = Client::new("ws://server.invalid:9/").resolve(here);
+    let error = client.no_proxy().connect().await.unwrap_err();
+    assert!(matches!(error, ConnectError::Resolve { .. }), "{error}");
+
+    // A proxy's name may be given, too, and the proxy is asked for the address.
+    let server = Running::echo().await;
+    let place = http_proxy(server.address);
+    let there = HostAddresses::new("proxy.invalid", [place.address().ip()]).unwrap();
+    let proxy = Proxy::parse(&format!("http://proxy.invalid:{}", place.address().port())).unwrap();
+    let client = Client::new("ws://server.invalid:7").proxy(proxy).resolve(there);
+    converse(client.resolve(elsewhere).connect().await.unwrap()).await;
+    let asked = place.asked().concat();
+    assert!(asked.starts_with("CONNECT 192.0.2.7:7 HTTP/1.1\r\n"), "{asked}");
     server.stop().await;
 }
 

@@ -14,7 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use http::header::{HeaderName, HeaderValue};
-use lastword_dial::Proxy;
+use lastword_dial::{HostAddresses, Proxy};
 use lastword_kit::rustls::ClientConfig;
 use lastword_kit::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use lastword_kit::{Addresses, ConnectError, Identity, Journey, Phase, Trust, Via, Wishes};
@@ -150,6 +150,25 @@ impl Client {
     #[must_use]
     pub fn proxy_tls(mut self, config: Arc<ClientConfig>) -> Self {
         self.wishes.proxy_trust = Trust::Own(config);
+        self
+    }
+
+    /// Connects to these addresses of a host instead of looking its name up: servers, and proxies. A proxy
+    /// is asked for the address, too, instead of the name. All else keeps to the name: `Host`, SNI, and
+    /// whose certificate is accepted. Of several for one host, the last one counts.
+    ///
+    /// ```
+    /// # fn example() -> Result<(), lastword_blocking::InvalidHostAddresses> {
+    /// use std::net::Ipv4Addr;
+    /// use lastword_blocking::{Client, HostAddresses};
+    ///
+    /// let staging = HostAddresses::new("example.com", [Ipv4Addr::new(192, 0, 2, 7).into()])?;
+    /// let client = Client::new("wss://example.com/").resolve(staging);
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn resolve(mut self, addresses: HostAddresses) -> Self {
+        self.wishes.addresses.push(addresses);
         self
     }
 

@@ -11,17 +11,13 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::thread;
 
-use lastword_dial::{Endpoint, Host};
 use parking_lot::Mutex;
 
 use crate::socket::Until;
 
-/// The addresses of an endpoint; `TimedOut` or `Interrupted` when the wait is over before.
-pub(super) fn resolve(endpoint: &Endpoint, until: Until<'_>) -> io::Result<Vec<SocketAddr>> {
-    match &endpoint.host {
-        Host::Address(address) => Ok(vec![SocketAddr::new(*address, endpoint.port)]),
-        Host::Name(name) => RESOLVER.ask(name, endpoint.port, until),
-    }
+/// The addresses of a name; `TimedOut` or `Interrupted` when the wait is over before.
+pub(super) fn resolve(name: &str, port: u16, until: Until<'_>) -> io::Result<Vec<SocketAddr>> {
+    RESOLVER.ask(name, port, until)
 }
 
 static RESOLVER: Resolver =

@@ -59,7 +59,7 @@ pub(super) fn go(
     if proxy.protocol() == ProxyProtocol::Https {
         stream = establish_tls(wishes.proxy_tls(&proxy)?, stream, patience)?;
     }
-    pass(&proxy, uri, &mut stream, patience)?;
+    pass(wishes, &proxy, uri, &mut stream, patience)?;
     Ok((secure(wishes, uri, stream, patience)?, addresses))
 }
 
@@ -100,7 +100,7 @@ fn dial(
     endpoint: &Endpoint,
     patience: Patience<'_>,
 ) -> Result<(Stream, Addresses), ConnectError> {
-    let found = look_up(endpoint, patience)?;
+    let found = look_up(wishes, endpoint, patience)?;
     let raced = race(found, wishes.local_address, patience.until);
     let raced = patience.told(Phase::Connecting, raced, ConnectError::Lost)?;
     let stands = raced.map_err(|attempts| ConnectError::unreachable(&endpoint.host, attempts))?;
@@ -109,24 +109,29 @@ fn dial(
 }
 
 fn look_up(
+    wishes: &Wishes,
     endpoint: &Endpoint,
     patience: Patience<'_>,
 ) -> Result<Vec<std::net::SocketAddr>, ConnectError> {
-    let found = resolve(endpoint, patience.until);
+    if let Some(known) = wishes.known(endpoint) {
+        return Ok(known);
+    }
+    let found = resolve(&endpoint.host.bare(), endpoint.port, patience.until);
     let unresolved = |source| ConnectError::unresolved(&endpoint.host, source);
     patience.told(Phase::Resolving, found, unresolved)
 }
 
 /// Asks a proxy for a tunnel to the server.
 fn pass(
+    wishes: &Wishes,
     proxy: &Proxy,
     uri: &WebSocketUri,
     stream: &mut Stream,
     patience: Patience<'_>,
 ) -> Result<(), ConnectError> {
     let mut endpoint = uri.endpoint().clone();
-    if proxy.resolution() == Resolution::Here {
-        let target = proxy.target(&look_up(&endpoint, patience)?);
+    if proxy.resolution() == Resolution::Here || wishes.known(&endpoint).is_some() {
+        let target = proxy.target(&look_up(wishes, &endpoint, patience)?);
         endpoint = target.ok_or_else(|| ConnectError::no_address(&endpoint.host))?;
     }
     let lost = |source| ConnectError::ProxyLost { proxy: Box::new(proxy.clone()), source };

@@ -3,13 +3,15 @@
 
 use std::fmt;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue, USER_AGENT};
-use lastword_dial::{Environment, Host, MAX_REDIRECTS, Proxy, WebSocketUri, without_user};
+use lastword_dial::{
+    Endpoint, Environment, Host, HostAddresses, MAX_REDIRECTS, Proxy, WebSocketUri, without_user,
+};
 use lastword_proto::{Config, Unconfirmed};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
@@ -36,6 +38,8 @@ pub struct Wishes {
     pub max_redirects: usize,
     /// Which proxy to go through.
     pub via: Via,
+    /// Where hosts are that nobody looks up; the last one that fits counts.
+    pub addresses: Vec<HostAddresses>,
     /// Which address of ours to connect from.
     pub local_address: Option<IpAddr>,
     /// Whose certificate a server may show. All but [`Trust::Platform`] asks for TLS over streams of the
@@ -83,6 +87,7 @@ impl Wishes {
             origin: None,
             max_redirects: MAX_REDIRECTS,
             via: Via::default(),
+            addresses: Vec::new(),
             local_address: None,
             trust: Trust::default(),
             identity: None,
@@ -132,6 +137,15 @@ impl Wishes {
                 let environment = Environment::read(|name| std::env::var(name).ok());
                 environment.proxy_for(uri).map_err(ConnectError::InvalidProxy)
             }
+        }
+    }
+
+    /// The addresses of a server or a proxy, if nobody has to be asked for them: it is an address itself, or
+    /// was [given some](Self::addresses).
+    pub fn known(&self, endpoint: &Endpoint) -> Option<Vec<SocketAddr>> {
+        match &endpoint.host {
+            Host::Address(address) => Some(vec![SocketAddr::new(*address, endpoint.port)]),
+            Host::Name(_) => self.addresses.iter().rev().find_map(|given| given.of(endpoint)),
         }
     }
 
@@ -200,6 +214,7 @@ impl fmt::Debug for Wishes {
             .field("url", &without_user(&self.url))
             .field("config", &self.config)
             .field("via", &self.via)
+            .field("addresses", &self.addresses)
             .field("local_address", &self.local_address)
             .field("trust", &self.trust)
             .field("identity", &self.identity)

@@ -14,7 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use http::header::{HeaderName, HeaderValue};
-use lastword_dial::Proxy;
+use lastword_dial::{HostAddresses, Proxy};
 use lastword_kit::{Addresses, ConnectError, Identity, Journey, Phase, Trust, Via, Wishes};
 use lastword_proto::handshake::client::Opening;
 use lastword_proto::{Agreement, Config};
@@ -147,6 +147,25 @@ impl Client {
     #[must_use]
     pub fn proxy_tls(mut self, config: Arc<ClientConfig>) -> Self {
         self.wishes.proxy_trust = Trust::Own(config);
+        self
+    }
+
+    /// Connects to these addresses of a host instead of looking its name up: servers, and proxies. A proxy
+    /// is asked for the address, too, instead of the name. All else keeps to the name: `Host`, SNI, and
+    /// whose certificate is accepted. Of several for one host, the last one counts.
+    ///
+    /// ```
+    /// # fn example() -> Result<(), lastword::InvalidHostAddresses> {
+    /// use std::net::Ipv4Addr;
+    /// use lastword::{Client, HostAddresses};
+    ///
+    /// let staging = HostAddresses::new("example.com", [Ipv4Addr::new(192, 0, 2, 7).into()])?;
+    /// let client = Client::new("wss://example.com/").resolve(staging);
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn resolve(mut self, addresses: HostAddresses) -> Self {
+        self.wishes.addresses.push(addresses);
         self
     }
 

@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use lastword_dial::{
-    Endpoint, Host, Progress, Proxy, ProxyProtocol, Resolution, Scheme, Tunnel, WebSocketUri,
+    Endpoint, Progress, Proxy, ProxyProtocol, Resolution, Scheme, Tunnel, WebSocketUri,
 };
 use lastword_kit::{Addresses, ConnectError, Phase, TlsPeer, Wishes};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -58,10 +58,10 @@ pub(super) async fn go(
     let transport = if proxy.protocol() == ProxyProtocol::Https {
         let work = establish_tls(wishes.proxy_tls(&proxy)?, stream);
         let mut stream = patience.within(Phase::Tls, work).await?;
-        pass(&proxy, uri, &mut stream, patience).await?;
+        pass(wishes, &proxy, uri, &mut stream, patience).await?;
         secure(wishes, uri, stream, patience).await?
     } else {
-        pass(&proxy, uri, &mut stream, patience).await?;
+        pass(wishes, &proxy, uri, &mut stream, patience).await?;
         secure(wishes, uri, stream, patience).await?
     };
     Ok((transport, addresses))
@@ -100,7 +100,7 @@ async fn dial(
     endpoint: &Endpoint,
     patience: Patience,
 ) -> Result<TcpStream, ConnectError> {
-    let addresses = patience.within(Phase::Resolving, resolve(endpoint)).await?;
+    let addresses = resolve(wishes, endpoint, patience).await?;
     let race = async {
         race(addresses, |address| connect(address, wishes.local_address))
             .await
@@ -111,14 +111,15 @@ async fn dial(
 
 /// Asks a proxy for a tunnel to the server.
 async fn pass<S: Transport>(
+    wishes: &Wishes,
     proxy: &Proxy,
     uri: &WebSocketUri,
     stream: &mut S,
     patience: Patience,
 ) -> Result<(), ConnectError> {
     let mut endpoint = uri.endpoint().clone();
-    if proxy.resolution() == Resolution::Here {
-        let found = patience.within(Phase::Resolving, resolve(&endpoint)).await?;
+    if proxy.resolution() == Resolution::Here || wishes.known(&endpoint).is_some() {
+        let found = resolve(wishes, &endpoint, patience).await?;
         let target = proxy.target(&found);
         endpoint = target.ok_or_else(|| ConnectError::no_address(&endpoint.host))?;
     }
@@ -156,13 +157,19 @@ async fn converse<S: Transport>(
     }
 }
 
-async fn resolve(endpoint: &Endpoint) -> Result<Vec<SocketAddr>, ConnectError> {
-    let name = match &endpoint.host {
-        Host::Address(address) => return Ok(vec![SocketAddr::new(*address, endpoint.port)]),
-        Host::Name(name) => name.as_str(),
+async fn resolve(
+    wishes: &Wishes,
+    endpoint: &Endpoint,
+    patience: Patience,
+) -> Result<Vec<SocketAddr>, ConnectError> {
+    if let Some(known) = wishes.known(endpoint) {
+        return Ok(known);
+    }
+    let look_up = async {
+        let found = tokio::net::lookup_host((endpoint.host.bare(), endpoint.port)).await;
+        found.map_err(|source| ConnectError::unresolved(&endpoint.host, source))
     };
-    let found = tokio::net::lookup_host((name, endpoint.port)).await;
-    Ok(found.map_err(|source| ConnectError::unresolved(&endpoint.host, source))?.collect())
+    Ok(patience.within(Phase::Resolving, look_up).await?.collect())
 }
 
 async fn connect(address: SocketAddr, local: Option<IpAddr>) -> io::Result<TcpStream> {
