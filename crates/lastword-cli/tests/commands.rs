@@ -18,6 +18,17 @@ fn a_pipe_gets_its_answers_as_lines_and_ends_well() {
 }
 
 #[test]
+fn a_host_is_where_it_is_said_to_be() {
+    let mut server = Server::start(&["-v"]);
+    let port = server.url.rsplit(':').next().unwrap();
+    let url = format!("ws://name.invalid:{port}");
+    let here = format!("name.invalid:{port}:127.0.0.1");
+    let output = run(&["connect", &url, "--resolve", &here, "-m", "hi", "-n", "1"], "");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "hi\n");
+    server.line_with("closed by the peer: 1000");
+}
+
+#[test]
 fn a_report_is_one_json_object_for_each_event() {
     let mut server = Server::start(&["--report", "json"]);
     let output =

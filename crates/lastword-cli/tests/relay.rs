@@ -281,21 +281,40 @@ fn a_target_behind_tls_is_spoken_to_by_its_own_name() {
         .with_single_cert(vec![made.cert.der().clone()], key.into())
         .unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let hosts = lastword::Hosts::Only(vec!["localhost".to_owned()]);
+    let hosts = ["localhost", "target.invalid"].map(str::to_owned);
+    let hosts = lastword::Hosts::Only(hosts.to_vec());
     let server = lastword::Server::new().hosts(hosts).tls(Arc::new(config));
     let bound = runtime.block_on(server.bind("127.0.0.1:0")).unwrap();
-    let target = format!("wss://localhost:{}", bound.local_addr().unwrap().port());
+    let port = bound.local_addr().unwrap().port();
     runtime.spawn(bound.serve(async |mut ws: lastword::WebSocket| {
         while let Some(message) = ws.recv().await? {
             ws.send(message).await?;
         }
         Ok(())
     }));
-    let mut relay = Running::relay(&target, &["--ca", &ca, "--rewrite-host"]);
-    let client = run(&["connect", &relay.url(), "-m", "hi", "-n", "1", "--listen"], "");
-    assert_eq!((client.code, client.out.as_str()), (Some(0), "hi\n"), "{}", client.err);
-    relay.line_with("> host: localhost:");
-    relay.line_with("server finished");
+    let here = format!("target.invalid:{port}:127.0.0.1");
+    for (host, trust) in [
+        ("localhost", &["--ca", &ca][..]),
+        ("target.invalid", &["--insecure", "--resolve", &here]),
+        ("target.invalid", &["--ca", &ca, "--server-name", "localhost", "--resolve", &here]),
+    ] {
+        let target = format!("wss://{host}:{port}");
+        let mut relay = Running::relay(&target, &[&["--rewrite-host"], trust].concat());
+        let client = run(&["connect", &relay.url(), "-m", "hi", "-n", "1", "--listen"], "");
+        assert_eq!((client.code, client.out.as_str()), (Some(0), "hi\n"), "{}", client.err);
+        relay.line_with(&format!("> host: {host}:"));
+        relay.line_with("server finished");
+    }
+}
+
+#[test]
+fn a_target_that_says_nothing_is_given_up_and_the_client_hears_of_it() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = format!("wss://{}", silent.local_addr().unwrap());
+    let relay = Running::relay(&target, &["--insecure", "--open-timeout", "0.1"]);
+    let client = run(&["connect", &relay.url()], "");
+    assert_eq!(client.code, Some(1));
+    assert!(client.err.contains("(0 bytes had come)"), "{}", client.err);
 }
 
 #[test]

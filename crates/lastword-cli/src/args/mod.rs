@@ -27,7 +27,7 @@ pub(crate) use self::explain::ExplainArgs;
 pub(crate) use self::fault::{Action, Fault, Point};
 pub(crate) use self::ping::PingArgs;
 pub(crate) use self::record::RecordArgs;
-pub(crate) use self::relay::{RelayArgs, TlsTarget};
+pub(crate) use self::relay::RelayArgs;
 pub(crate) use self::replay::{Pace, ReplayArgs};
 pub(crate) use self::serve::{ServeArgs, server_tls};
 pub(crate) use self::shell::{CompletionsArgs, ManArgs};

@@ -2,15 +2,15 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use lastword::dial::{InvalidUri, Scheme, WebSocketUri};
-use lastword::rustls::ClientConfig;
-use lastword::rustls::pki_types::ServerName;
-use lastword_kit::{Identity, Trust};
+use lastword::HostAddresses;
+use lastword::dial::{InvalidUri, WebSocketUri};
+use lastword_kit::{Identity, Trust, Wishes};
 
 use super::fault::Fault;
-use super::target::{Wrong, certificates, private_key, trusting};
-use super::values::{address, size};
+use super::target::{Wrong, host_addresses, identity, server_name, trusting};
+use super::values::{address, seconds, size};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct RelayArgs {
@@ -42,10 +42,10 @@ pub(crate) struct RelayArgs {
     #[arg(long, help_heading = TARGET)]
     pub(crate) rewrite_host: bool,
     /// Trust the certificates of this file (PEM) instead of the platform's.
-    #[arg(long, value_name = "FILE", help_heading = TARGET)]
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure", help_heading = TARGET)]
     ca: Option<PathBuf>,
     /// Show this certificate (PEM) to a target that asks for one.
-    #[arg(long, value_name = "FILE", requires_all = ["key", "ca"], help_heading = TARGET)]
+    #[arg(long, value_name = "FILE", requires = "key", help_heading = TARGET)]
     cert: Option<PathBuf>,
     /// The key (PEM) of the certificate.
     #[arg(long, value_name = "FILE", requires = "cert", help_heading = TARGET)]
@@ -53,18 +53,20 @@ pub(crate) struct RelayArgs {
     /// Verify that the target's certificate is for this name, instead of TARGET's host.
     #[arg(long, value_name = "NAME", help_heading = TARGET)]
     server_name: Option<String>,
+    /// Accept any certificate, from anybody who is on the way.
+    #[arg(short = 'k', long, help_heading = TARGET)]
+    insecure: bool,
+    /// Connect to these addresses of a host instead of looking it up; * is each host.
+    #[arg(long = "resolve", value_name = "HOST:PORT:ADDRESS[,ADDRESS...]", value_parser = host_addresses, help_heading = TARGET)]
+    resolve: Vec<HostAddresses>,
+    /// How long connecting to the target may take, TLS included.
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds, help_heading = TARGET)]
+    open_timeout: Duration,
 }
 
 const FAULTS: &str = "Faults";
 const SHOWING: &str = "Showing";
 const TARGET: &str = "Target";
-
-/// How TLS is spoken with the target.
-#[derive(Clone)]
-pub(crate) struct TlsTarget {
-    pub(crate) config: Arc<ClientConfig>,
-    pub(crate) name: ServerName<'static>,
-}
 
 impl RelayArgs {
     /// All that is to go wrong, in the order in which it was written.
@@ -77,25 +79,23 @@ impl RelayArgs {
         Ok(faults)
     }
 
-    /// TLS, if the target speaks it.
-    pub(crate) fn tls(&self) -> Result<Option<TlsTarget>, Wrong> {
-        if self.target.scheme() == Scheme::Ws {
-            return Ok(None);
+    /// How the target is reached, and whom TLS trusts there.
+    pub(crate) fn wishes(&self) -> Result<Wishes, Wrong> {
+        let mut wishes = Wishes::new(self.target.to_string());
+        wishes.config.open_timeout = self.open_timeout;
+        wishes.addresses = self.resolve.clone();
+        wishes.server_name = self.server_name.as_deref().map(server_name).transpose()?;
+        let identity = identity(self.cert.as_deref(), self.key.as_deref())?;
+        if self.insecure {
+            wishes.trust = Trust::Anybody;
         }
-        let host = self.server_name.clone().unwrap_or_else(|| self.target.host().bare());
-        let name = ServerName::try_from(host.clone()).map_err(|_| Wrong::ServerName(host))?;
-        let identity = match (&self.cert, &self.key) {
-            (Some(cert), Some(key)) => Some((certificates(cert)?, private_key(key)?)),
-            _ => None,
-        };
-        let config = match &self.ca {
-            Some(path) => Arc::new(trusting(path, identity)?),
+        match &self.ca {
+            Some(path) => wishes.trust = Trust::Own(Arc::new(trusting(path, identity)?)),
             None => {
-                let identity = identity.map(|(chain, key)| Identity::new(chain, key));
-                Trust::Platform.config(identity.as_ref()).map_err(Wrong::Platform)?
+                wishes.identity = identity.map(|(chain, key)| Arc::new(Identity::new(chain, key)));
             }
-        };
-        Ok(Some(TlsTarget { config, name }))
+        }
+        Ok(wishes)
     }
 }
 

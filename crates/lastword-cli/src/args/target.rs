@@ -14,7 +14,10 @@ use lastword::rustls::ClientConfig;
 use lastword::rustls::pki_types::pem::PemObject;
 use lastword::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use lastword::rustls::{self, RootCertStore};
-use lastword::{Client, Config, ConnectError, InvalidProxy, Proxy, Reconnect, WebSocket};
+use lastword::{
+    Client, Config, ConnectError, HostAddresses, InvalidHostAddresses, InvalidProxy, Proxy,
+    Reconnect, WebSocket,
+};
 
 use super::limits::{LIMITS, LimitArgs};
 use super::values::{Wait, cookie, header, header_value, seconds, seconds_or_off, size};
@@ -77,6 +80,9 @@ pub(crate) struct TargetArgs {
     /// Connect to this Unix socket; the URL gives host and path.
     #[arg(long, value_name = "PATH", conflicts_with_all = ["proxy", "local_address"], help_heading = NETWORK)]
     unix: Option<PathBuf>,
+    /// Connect to these addresses of a host instead of looking it up; * is each host.
+    #[arg(long = "resolve", value_name = "HOST:PORT:ADDRESS[,ADDRESS...]", value_parser = host_addresses, conflicts_with = "unix", help_heading = NETWORK)]
+    resolve: Vec<HostAddresses>,
     /// Connect from this address of ours.
     #[arg(long, value_name = "ADDRESS", help_heading = NETWORK)]
     local_address: Option<IpAddr>,
@@ -148,6 +154,9 @@ impl TargetArgs {
         } else if self.no_proxy {
             client = client.no_proxy();
         }
+        for addresses in &self.resolve {
+            client = client.resolve(addresses.clone());
+        }
         if let Some(address) = self.local_address {
             client = client.local_address(address);
         }
@@ -211,17 +220,12 @@ impl TargetArgs {
     }
 
     fn trust(&self, mut client: Client) -> Result<Client, Wrong> {
-        let identity = match (&self.cert, &self.key) {
-            (Some(cert), Some(key)) => Some((certificates(cert)?, private_key(key)?)),
-            _ => None,
-        };
+        let identity = identity(self.cert.as_deref(), self.key.as_deref())?;
         if self.insecure {
             client = client.danger_accept_invalid_certs();
         }
         if let Some(name) = &self.server_name {
-            let name =
-                ServerName::try_from(name.clone()).map_err(|_| Wrong::ServerName(name.clone()))?;
-            client = client.tls_server_name(name);
+            client = client.tls_server_name(server_name(name)?);
         }
         if let Some(path) = &self.ca {
             return Ok(client.tls(Arc::new(trusting(path, identity)?)));
@@ -235,11 +239,22 @@ impl TargetArgs {
 
 pub(super) type Chain = Vec<CertificateDer<'static>>;
 
+/// Who we are to those who ask.
+pub(super) type Itself = (Chain, PrivateKeyDer<'static>);
+
+/// Who we are, if both files are named.
+pub(super) fn identity(cert: Option<&Path>, key: Option<&Path>) -> Result<Option<Itself>, Wrong> {
+    let (Some(cert), Some(key)) = (cert, key) else { return Ok(None) };
+    Ok(Some((certificates(cert)?, private_key(key)?)))
+}
+
+/// Whom a certificate has to be for.
+pub(super) fn server_name(name: &str) -> Result<ServerName<'static>, Wrong> {
+    ServerName::try_from(name.to_owned()).map_err(|_| Wrong::ServerName(name.to_owned()))
+}
+
 /// Trusts the certificates of a file, and nobody else.
-pub(super) fn trusting(
-    path: &Path,
-    identity: Option<(Chain, PrivateKeyDer<'static>)>,
-) -> Result<ClientConfig, Wrong> {
+pub(super) fn trusting(path: &Path, identity: Option<Itself>) -> Result<ClientConfig, Wrong> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(path)? {
         roots.add(certificate).map_err(|why| Wrong::Certificate { path: path.to_owned(), why })?;
@@ -297,6 +312,10 @@ fn secret(text: &str) -> Result<HeaderValue, Wrong> {
     Ok(value)
 }
 
+pub(super) fn host_addresses(text: &str) -> Result<HostAddresses, InvalidHostAddresses> {
+    HostAddresses::parse(text)
+}
+
 fn proxy(text: &str) -> Result<Proxy, InvalidProxy> {
     Proxy::parse(text)
 }
@@ -309,7 +328,6 @@ pub(crate) enum Wrong {
     Pem { path: PathBuf, what: &'static str, why: String },
     Certificate { path: PathBuf, why: rustls::Error },
     ServerName(String),
-    Platform(rustls::Error),
     NoPassword,
     Secret,
     Making(String),
@@ -325,7 +343,6 @@ impl fmt::Display for Wrong {
             }
             Self::Certificate { path, why } => write!(f, "cannot use {}: {why}", path.display()),
             Self::ServerName(name) => write!(f, "{name:?} is neither a name of a host nor an address (--server-name)"),
-            Self::Platform(why) => write!(f, "the platform's certificates cannot be used: {why}\nTrust those of a file instead: --ca FILE"),
             Self::NoPassword => f.write_str(
                 "--user needs a password\nPut it into a file (--password-file FILE), or into LASTWORD_PASSWORD.",
             ),

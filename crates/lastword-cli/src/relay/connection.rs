@@ -2,7 +2,6 @@
 //! both are told of the end.
 
 use std::cell::RefCell;
-use std::io;
 use std::io::Cursor;
 use std::rc::Rc;
 use std::time::Duration;
@@ -15,14 +14,14 @@ use tokio::net::TcpStream;
 use super::flow::{Ends, Flow, Over};
 use super::injector::Injector;
 use super::tap::{Common, Tap};
-use super::wire::{self, Wire};
-use crate::args::{Fault, TlsTarget};
-use crate::print;
+use super::wire::{self, Way, Wire};
+use crate::args::Fault;
+use crate::refused;
 
 /// What holds for all connections.
 pub(super) struct House {
     pub(super) target: WebSocketUri,
-    pub(super) tls: Option<TlsTarget>,
+    pub(super) way: Way,
     pub(super) faults: Vec<Fault>,
     pub(super) host: Host,
     pub(super) common: Common,
@@ -44,9 +43,13 @@ pub(super) async fn attend(number: u64, mut client: TcpStream, house: Rc<House>)
     if let Ok(peer) = client.peer_addr() {
         tap.borrow().connected(&peer.to_string());
     }
-    let mut server = match wire::connect(&house.target, house.tls.as_ref()).await {
+    let mut server = match house.way.connect().await {
         Ok(server) => server,
-        Err(error) => return refused(&house.target, &error),
+        Err(error) => {
+            refused::tell(&house.target.to_string(), &error);
+            // The client hears of it by the end of its stream.
+            return wire::cut(&mut client).await;
+        }
     };
     let head = match house.host {
         Host::Untouched => Vec::new(),
@@ -109,23 +112,6 @@ async fn carry(
             let deaf = sent == Over::Deaf || answered == Over::Deaf;
             return if deaf { Over::Deaf } else { Over::Finished };
         }
-    }
-}
-
-fn refused(target: &WebSocketUri, error: &io::Error) {
-    crate::print::note!("no connection to {target}: {}", print::chain(error));
-    crate::print::note!("{}", advice(error.kind()));
-}
-
-fn advice(kind: io::ErrorKind) -> &'static str {
-    match kind {
-        io::ErrorKind::ConnectionRefused => {
-            "Nobody listens there: start the target first, as in lastword serve, or check its port."
-        }
-        io::ErrorKind::InvalidData => {
-            "That is about TLS: --ca FILE trusts a certificate, --server-name NAME expects another name, ws:// goes without."
-        }
-        _ => "Check the target's name and port, and the network.",
     }
 }
 

@@ -28,6 +28,7 @@ use tokio::task::{LocalSet, spawn_local};
 use self::connection::{Host, House, attend};
 use self::screen::{Heads, Screen, Shown};
 use self::tap::{Common, Recording, Totals};
+use self::wire::Way;
 use crate::args::{RelayArgs, Talk};
 use crate::exit::Outcome;
 use crate::print;
@@ -55,7 +56,8 @@ fn house(args: &RelayArgs, talk: Talk) -> Result<House, Outcome> {
         Outcome::Usage
     };
     let faults = args.faults().map_err(|wrong| misused(wrong.to_string()))?;
-    let tls = args.tls().map_err(|wrong| misused(wrong.to_string()))?;
+    let wishes = args.wishes().map_err(|wrong| misused(wrong.to_string()))?;
+    let way = Way::new(&args.target, &wishes).map_err(|error| misused(print::chain(&error)))?;
     let target = args.target.to_string();
     let recording = match &args.record {
         None => None,
@@ -74,7 +76,7 @@ fn house(args: &RelayArgs, talk: Talk) -> Result<House, Outcome> {
     };
     let common = Common { screen, recording, totals: Rc::default() };
     let host = if args.rewrite_host { Host::Rewritten } else { Host::Untouched };
-    Ok(House { target: args.target.clone(), tls, faults, host, common })
+    Ok(House { target: args.target.clone(), way, faults, host, common })
 }
 
 async fn relay(args: &RelayArgs, house: House) -> Outcome {
