@@ -68,6 +68,9 @@ fn advice(error: &ConnectError) -> Option<&'static str> {
         {
             "The proxy wants to know who you are: --proxy http://user:password@host:port"
         }
+        ConnectError::ProxyUnreachable { .. } => {
+            "Check the proxy (--proxy, or http_proxy, https_proxy and all_proxy), or go without it: --no-proxy"
+        }
         ConnectError::Proxy { .. } | ConnectError::ProxyLost { .. } => {
             "That is the proxy's doing; go without it: --no-proxy"
         }

@@ -195,7 +195,7 @@ pub enum ConnectError {
         /// What the resolver said.
         source: io::Error,
     },
-    /// No address of the host, or of the proxy, could be connected to.
+    /// No address of the host could be connected to.
     #[error("cannot connect to {address}{}", Before(.before))]
     Connect {
         /// The address that failed last.
@@ -216,6 +216,14 @@ pub enum ConnectError {
     /// The environment names a proxy that is none (`http_proxy`, `https_proxy`, `all_proxy`).
     #[error("invalid proxy in the environment")]
     InvalidProxy(#[source] InvalidProxy),
+    /// The proxy itself was not reached: its name, its port, or TLS with it.
+    #[error("cannot reach the proxy {proxy}")]
+    ProxyUnreachable {
+        /// The proxy.
+        proxy: Box<Proxy>,
+        /// What failed on the way to it.
+        source: Box<Self>,
+    },
     /// The proxy refused, or does not speak its protocol.
     #[error("no connection through the proxy {proxy}")]
     Proxy {
@@ -280,6 +288,15 @@ impl ConnectError {
                 before: attempts,
             },
             None => Self::no_address(host),
+        }
+    }
+
+    /// The same, said of the way to a proxy. What the caller did itself is no proxy's doing.
+    #[must_use]
+    pub fn on_the_way_to(self, proxy: &Proxy) -> Self {
+        match self {
+            Self::Cancelled { .. } => self,
+            _ => Self::ProxyUnreachable { proxy: Box::new(proxy.clone()), source: Box::new(self) },
         }
     }
 

@@ -74,6 +74,7 @@ impl ConnectError {
             Self::Tls { source, .. } | Self::Lost(source) => on_tls(source),
             Self::Handshake(error) => Verdict::on_opening(error, wall_clock()),
             Self::Proxy { source, .. } => on_proxy(source),
+            Self::ProxyUnreachable { source, .. } => source.verdict(),
             Self::TimedOut { .. } => Verdict::Retry,
             Self::Url { .. }
             | Self::Request(_)

@@ -46,7 +46,12 @@ fn what_the_network_does_may_pass() {
     check(ConnectError::Handshake(client::Error::Eof { bytes: 0 }), Verdict::Retry);
     for phase in [Phase::Resolving, Phase::Connecting, Phase::Proxy, Phase::Tls, Phase::Handshake] {
         check(ConnectError::TimedOut { limit: Duration::ZERO, phase }, Verdict::Retry);
+        // Of a proxy it is worth what it is worth of a server.
+        let proxy = Proxy::parse("http://a").unwrap();
+        let late = ConnectError::TimedOut { limit: Duration::ZERO, phase };
+        check(late.on_the_way_to(&proxy), Verdict::Retry);
         // Whoever cancels wants no other attempt.
+        check(ConnectError::Cancelled { phase }.on_the_way_to(&proxy), Verdict::Fatal);
         check(ConnectError::Cancelled { phase }, Verdict::Fatal);
     }
 }

@@ -42,8 +42,8 @@
 //! `other` for codes that applications define (3000 and above), of which a peer could send a thousand.
 //! `why` is, of a server, what [`AcceptErrorKind::name`](lastword::AcceptErrorKind::name) says: the limit of
 //! [`Limits`](lastword::Limits) that was reached, `shutting_down`, `request`, `origin`, `host`, `application`,
-//! `eof`, `lost`, `tls` or `timed_out`; of a client, `request`, `resolve`, `connect`, `tls`, `lost`,
-//! `handshake` or `timed_out`.
+//! `eof`, `lost`, `tls` or `timed_out`; of a client, `request`, `proxy`, `resolve`, `connect`, `tls`,
+//! `lost`, `handshake`, `timed_out` or `other`.
 //! So no label has more than some twenty values, whatever peers do.
 //!
 //! Counts of a living connection are brought up to date every five seconds; those of one that ended, at
@@ -230,6 +230,9 @@ const fn why_not_connected(error: &ConnectError) -> &'static str {
         ConnectError::Lost(_) => "lost",
         ConnectError::Handshake(_) => "handshake",
         ConnectError::TimedOut { .. } => "timed_out",
+        ConnectError::Proxy { .. }
+        | ConnectError::ProxyLost { .. }
+        | ConnectError::ProxyUnreachable { .. } => "proxy",
         _ => "other",
     }
 }

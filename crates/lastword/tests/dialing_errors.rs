@@ -104,6 +104,38 @@ async fn a_client_comes_from_the_address_that_it_is_told_to_come_from() {
     server.stop().await;
 }
 
+/// What was met on the way, and that the error says whether it was the way to the proxy.
+#[track_caller]
+fn met(error: ConnectError, is_proxy: bool) -> ConnectError {
+    match error {
+        ConnectError::ProxyUnreachable { source, .. } if is_proxy => *source,
+        error if !is_proxy => error,
+        other => panic!("{other:?} says nothing of a proxy"),
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_is_not_there_is_not_taken_for_the_server() {
+    let free = lastword_fakes::nowhere();
+    let client =
+        |proxy: &str| Client::new("ws://server.invalid").proxy(Proxy::parse(proxy).unwrap());
+    let (error, said, transient) = failure(client(&format!("http://u:secret@{free}"))).await;
+    assert!(
+        matches!(met(error, true), ConnectError::Connect { address, .. } if address == free.to_string())
+    );
+    assert!(
+        said.starts_with(&format!("cannot reach the proxy http://{free}: cannot connect to")),
+        "{said}"
+    );
+    assert!(transient && !said.contains("secret"));
+    let (error, said, transient) = failure(client("socks5://proxy.invalid")).await;
+    assert!(
+        matches!(met(error, true), ConnectError::Resolve { host, .. } if host == "proxy.invalid"),
+        "{said}"
+    );
+    assert!(transient);
+}
+
 #[tokio::test]
 async fn tls_names_whom_it_failed_with_be_it_the_proxy() {
     let (server_tls, _) = configs();
@@ -115,8 +147,9 @@ async fn tls_names_whom_it_failed_with_be_it_the_proxy() {
     let through = Client::new("ws://server.invalid").proxy(proxy);
     // Whoever trusts any server does not trust any proxy by that.
     let trusting = through.clone().danger_accept_invalid_certs();
-    for client in [direct, through, trusting] {
+    for (client, is_proxy) in [(direct, false), (through, true), (trusting, true)] {
         let (error, said, transient) = failure(client).await;
+        let error = met(error, is_proxy);
         assert!(matches!(&error, ConnectError::Tls { host, .. } if host == "localhost"), "{said}");
         assert!(said.contains("invalid peer certificate"), "{said}");
         assert!(!transient);
@@ -263,13 +296,15 @@ async fn an_opening_that_takes_too_long_says_in_which_phase() {
     let mut config = Config::default();
     config.open_timeout = Duration::from_millis(100);
     let proxy = Proxy::parse(&format!("https://{address}")).unwrap();
-    for (client, expected) in [
-        (Client::new(format!("ws://{address}")), Phase::Handshake),
-        (Client::new(format!("wss://{address}")), Phase::Tls),
-        (Client::new("ws://a.invalid").proxy(proxy), Phase::Tls),
+    for (client, expected, is_proxy) in [
+        (Client::new(format!("ws://{address}")), Phase::Handshake, false),
+        (Client::new(format!("wss://{address}")), Phase::Tls, false),
+        (Client::new("ws://a.invalid").proxy(proxy), Phase::Tls, true),
     ] {
         let (error, said, transient) = failure(client.config(config.clone())).await;
-        let ConnectError::TimedOut { limit, phase } = error else { panic!("{said}") };
+        let ConnectError::TimedOut { limit, phase } = met(error, is_proxy) else {
+            panic!("{said}")
+        };
         assert_eq!((limit, phase), (config.open_timeout, expected));
         assert!(said.contains("open_timeout"), "{said}");
         assert!(transient);

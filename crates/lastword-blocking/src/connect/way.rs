@@ -55,12 +55,24 @@ pub(super) fn go(
         let (stream, addresses) = dial(wishes, uri.endpoint(), patience)?;
         return Ok((secure(wishes, uri, stream, patience)?, addresses));
     };
-    let (mut stream, addresses) = dial(wishes, proxy.endpoint(), patience)?;
-    if proxy.protocol() == ProxyProtocol::Https {
-        stream = establish_tls(wishes.proxy_tls(&proxy)?, stream, patience)?;
-    }
+    let (mut stream, addresses) =
+        reach(wishes, &proxy, patience).map_err(|error| error.on_the_way_to(&proxy))?;
     pass(wishes, &proxy, uri, &mut stream, patience)?;
     Ok((secure(wishes, uri, stream, patience)?, addresses))
+}
+
+/// A stream to a proxy, encrypted if it has to be.
+fn reach(
+    wishes: &Wishes,
+    proxy: &Proxy,
+    patience: Patience<'_>,
+) -> Result<(Stream, Addresses), ConnectError> {
+    let (stream, addresses) = dial(wishes, proxy.endpoint(), patience)?;
+    let stream = match proxy.protocol() {
+        ProxyProtocol::Https => establish_tls(wishes.proxy_tls(proxy)?, stream, patience)?,
+        _ => stream,
+    };
+    Ok((stream, addresses))
 }
 
 /// A stream to a Unix socket.

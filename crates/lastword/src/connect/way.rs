@@ -53,11 +53,13 @@ pub(super) async fn go(
         let addresses = addresses_of(&stream);
         return Ok((secure(wishes, uri, stream, patience).await?, addresses));
     };
-    let mut stream = dial(wishes, proxy.endpoint(), patience).await?;
+    let unreachable = |error: ConnectError| error.on_the_way_to(&proxy);
+    let stream = dial(wishes, proxy.endpoint(), patience).await;
+    let mut stream = stream.map_err(unreachable)?;
     let addresses = addresses_of(&stream);
     let transport = if proxy.protocol() == ProxyProtocol::Https {
-        let work = establish_tls(wishes.proxy_tls(&proxy)?, stream);
-        let mut stream = patience.within(Phase::Tls, work).await?;
+        let work = establish_tls(wishes.proxy_tls(&proxy).map_err(unreachable)?, stream);
+        let mut stream = patience.within(Phase::Tls, work).await.map_err(unreachable)?;
         pass(wishes, &proxy, uri, &mut stream, patience).await?;
         secure(wishes, uri, stream, patience).await?
     } else {
