@@ -60,5 +60,5 @@ pub use shutdown::Shutdown;
 #[cfg(unix)]
 pub use socket_file::SocketFile;
 pub use tls_details::TlsDetails;
-pub use trust::{Identity, Trust};
+pub use trust::{ClientTls, Identity, Trust};
 pub use verdict::Because;

@@ -1,7 +1,7 @@
 //! TLS through rustls: whom a client trusts, and who it is. All else is the caller's own configuration.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{
@@ -45,14 +45,53 @@ impl fmt::Debug for Identity {
     }
 }
 
+/// How a client speaks TLS: whom it trusts and who it is, and the configuration that comes of both. That is
+/// made once, when it is first needed, for all clones together: roots are read once, and a connection takes
+/// up the session of the one before it.
+#[derive(Clone, Debug, Default)]
+pub struct ClientTls {
+    trust: Trust,
+    identity: Option<Arc<Identity>>,
+    made: Arc<OnceLock<Arc<ClientConfig>>>,
+}
+
+impl ClientTls {
+    /// Trusts these from now on.
+    pub fn trusting(&mut self, trust: Trust) {
+        self.trust = trust;
+        self.made = Arc::default();
+    }
+
+    /// Is this one from now on, to servers that ask. Whoever trusts by [`Trust::Own`] knows that already.
+    pub fn being(&mut self, identity: Identity) {
+        self.identity = Some(Arc::new(identity));
+        self.made = Arc::default();
+    }
+
+    /// Whom it trusts.
+    pub const fn trust(&self) -> &Trust {
+        &self.trust
+    }
+
+    /// The configuration.
+    ///
+    /// # Errors
+    /// When the platform has no roots, or the identity's key is none that rustls knows. It is made anew the
+    /// next time.
+    pub fn config(&self) -> Result<Arc<ClientConfig>, Error> {
+        if let Some(made) = self.made.get() {
+            return Ok(Arc::clone(made));
+        }
+        let made = self.trust.config(self.identity.as_deref())?;
+        Ok(Arc::clone(self.made.get_or_init(|| made)))
+    }
+}
+
 impl Trust {
     /// The configuration of a client that trusts so, and is this one. The provider is named, so that
     /// nothing process-wide is installed or asked for. A configuration of the caller's own knows who
     /// it is, and is not changed.
-    ///
-    /// # Errors
-    /// When the platform has no roots, or the identity's key is none that rustls knows.
-    pub fn config(&self, identity: Option<&Identity>) -> Result<Arc<ClientConfig>, Error> {
+    fn config(&self, identity: Option<&Identity>) -> Result<Arc<ClientConfig>, Error> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let signatures = provider.signature_verification_algorithms;
         let builder =

@@ -2,7 +2,11 @@
 
 mod support;
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
 use lastword::proto::PeerSide;
+use lastword::rustls::{HandshakeKind, ServerConnection, StreamOwned};
 use lastword::{Cause, Client, CloseCode, ConnectError, Loss, Message, Server, ServerTls};
 use support::tls::configs;
 use support::{Running, echo};
@@ -27,6 +31,35 @@ async fn a_conversation_over_tls_ends_cleanly_under_load() {
         assert_eq!(theirs.transport.peer, PeerSide::Finished);
         assert_eq!(ending.transport.peer, PeerSide::Finished);
     }
+}
+
+#[tokio::test]
+async fn a_client_that_comes_again_takes_up_the_session_that_it_had() {
+    let (server_tls, _) = configs();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("wss://localhost:{}", listener.local_addr().unwrap().port());
+    let server = std::thread::spawn(move || {
+        [(); 3].map(|()| {
+            let (socket, _) = listener.accept().unwrap();
+            let session = ServerConnection::new(server_tls.clone()).unwrap();
+            let mut stream = StreamOwned::new(session, socket);
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                head.extend(byte);
+            }
+            stream.write_all(b"HTTP/1.1 403 x\r\nContent-Length: 0\r\n\r\n").unwrap();
+            stream.conn.handshake_kind().unwrap()
+        })
+    });
+    let client = Client::new(&url).danger_accept_invalid_certs();
+    client.clone().connect().await.unwrap_err();
+    client.clone().connect().await.unwrap_err();
+    // Who trusts others is another client.
+    client.danger_accept_invalid_certs().connect().await.unwrap_err();
+    let kinds = server.join().unwrap();
+    assert_eq!(kinds, [HandshakeKind::Full, HandshakeKind::Resumed, HandshakeKind::Full]);
 }
 
 #[tokio::test]

@@ -149,7 +149,7 @@ impl Client {
     /// Uses this configuration of TLS with a proxy of HTTPS, instead of the platform's roots.
     #[must_use]
     pub fn proxy_tls(mut self, config: Arc<ClientConfig>) -> Self {
-        self.wishes.proxy_trust = Trust::Own(config);
+        self.wishes.proxy_tls.trusting(Trust::Own(config));
         self
     }
 
@@ -183,7 +183,7 @@ impl Client {
     /// socket of the caller's own.
     #[must_use]
     pub fn tls(mut self, config: Arc<ClientConfig>) -> Self {
-        self.wishes.trust = Trust::Own(config);
+        self.wishes.tls.trusting(Trust::Own(config));
         self
     }
 
@@ -191,7 +191,7 @@ impl Client {
     /// only as new as this program.
     #[must_use]
     pub fn tls_webpki_roots(mut self) -> Self {
-        self.wishes.trust = Trust::Webpki;
+        self.wishes.tls.trusting(Trust::Webpki);
         self
     }
 
@@ -203,7 +203,7 @@ impl Client {
         chain: Vec<CertificateDer<'static>>,
         key: PrivateKeyDer<'static>,
     ) -> Self {
-        self.wishes.identity = Some(Arc::new(Identity::new(chain, key)));
+        self.wishes.tls.being(Identity::new(chain, key));
         self
     }
 
@@ -219,7 +219,7 @@ impl Client {
     /// with its root, given to [`tls`](Self::tls). Proxies are verified all the same.
     #[must_use]
     pub fn danger_accept_invalid_certs(mut self) -> Self {
-        self.wishes.trust = Trust::Anybody;
+        self.wishes.tls.trusting(Trust::Anybody);
         self
     }
 

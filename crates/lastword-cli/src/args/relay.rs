@@ -87,13 +87,14 @@ impl RelayArgs {
         wishes.server_name = self.server_name.as_deref().map(server_name).transpose()?;
         let identity = identity(self.cert.as_deref(), self.key.as_deref())?;
         if self.insecure {
-            wishes.trust = Trust::Anybody;
+            wishes.tls.trusting(Trust::Anybody);
         }
-        match &self.ca {
-            Some(path) => wishes.trust = Trust::Own(Arc::new(trusting(path, identity)?)),
-            None => {
-                wishes.identity = identity.map(|(chain, key)| Arc::new(Identity::new(chain, key)));
+        match (&self.ca, identity) {
+            (Some(path), identity) => {
+                wishes.tls.trusting(Trust::Own(Arc::new(trusting(path, identity)?)));
             }
+            (None, Some((chain, key))) => wishes.tls.being(Identity::new(chain, key)),
+            (None, None) => {}
         }
         Ok(wishes)
     }

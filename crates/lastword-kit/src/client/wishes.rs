@@ -17,7 +17,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
 
 use crate::error::ConnectError;
-use crate::trust::{Identity, Trust};
+use crate::trust::{ClientTls, Trust};
 
 /// What a client was asked for. Its `Debug` shows neither the user information of the URL nor values of
 /// headers.
@@ -42,15 +42,13 @@ pub struct Wishes {
     pub addresses: Vec<HostAddresses>,
     /// Which address of ours to connect from.
     pub local_address: Option<IpAddr>,
-    /// Whose certificate a server may show. All but [`Trust::Platform`] asks for TLS over streams of the
+    /// TLS with the server. Whoever trusts others than [`Trust::Platform`] asks for it over streams of the
     /// caller's own, too.
-    pub trust: Trust,
-    /// Who we are, to servers that ask.
-    pub identity: Option<Arc<Identity>>,
+    pub tls: ClientTls,
     /// The name that a server's certificate has to be for, if not the URL's host.
     pub server_name: Option<ServerName<'static>>,
-    /// Whose certificate a proxy of HTTPS may show.
-    pub proxy_trust: Trust,
+    /// TLS with a proxy of HTTPS.
+    pub proxy_tls: ClientTls,
 }
 
 /// Which proxy a client goes through.
@@ -89,10 +87,9 @@ impl Wishes {
             via: Via::default(),
             addresses: Vec::new(),
             local_address: None,
-            trust: Trust::default(),
-            identity: None,
+            tls: ClientTls::default(),
             server_name: None,
-            proxy_trust: Trust::default(),
+            proxy_tls: ClientTls::default(),
         }
     }
 
@@ -152,7 +149,7 @@ impl Wishes {
     /// Whether TLS is spoken over a stream of the caller's own, if its URL is one of `wss`: somebody was
     /// named who is to be trusted. Otherwise such a stream is taken to be encrypted already.
     pub const fn secures_own_streams(&self) -> bool {
-        !matches!(self.trust, Trust::Platform)
+        !matches!(self.tls.trust(), Trust::Platform)
     }
 
     /// How TLS is established with the server of `uri`.
@@ -161,7 +158,7 @@ impl Wishes {
     /// [`ConnectError::Tls`] if nobody can be trusted so, or the host cannot have a certificate.
     pub fn tls(&self, uri: &WebSocketUri) -> Result<TlsPeer, ConnectError> {
         let name = self.server_name.clone();
-        TlsPeer::new(uri.host(), name, &self.trust, self.identity.as_deref())
+        TlsPeer::new(uri.host(), name, &self.tls)
     }
 
     /// How TLS is established with a proxy of HTTPS.
@@ -169,7 +166,7 @@ impl Wishes {
     /// # Errors
     /// As [`tls`](Self::tls).
     pub fn proxy_tls(&self, proxy: &Proxy) -> Result<TlsPeer, ConnectError> {
-        TlsPeer::new(&proxy.endpoint().host, None, &self.proxy_trust, None)
+        TlsPeer::new(&proxy.endpoint().host, None, &self.proxy_tls)
     }
 }
 
@@ -177,12 +174,11 @@ impl TlsPeer {
     fn new(
         host: &Host,
         name: Option<ServerName<'static>>,
-        trust: &Trust,
-        identity: Option<&Identity>,
+        tls: &ClientTls,
     ) -> Result<Self, ConnectError> {
         let host = host.bare();
         let failed = |source| ConnectError::Tls { host: host.clone(), source };
-        let config = trust.config(identity).map_err(|e| failed(io::Error::other(e)))?;
+        let config = tls.config().map_err(|e| failed(io::Error::other(e)))?;
         let name = match name {
             Some(name) => name,
             // A certificate knows no dot at the end of a name.
@@ -216,10 +212,9 @@ impl fmt::Debug for Wishes {
             .field("via", &self.via)
             .field("addresses", &self.addresses)
             .field("local_address", &self.local_address)
-            .field("trust", &self.trust)
-            .field("identity", &self.identity)
+            .field("tls", &self.tls)
             .field("server_name", &self.server_name)
-            .field("proxy_trust", &self.proxy_trust)
+            .field("proxy_tls", &self.proxy_tls)
             .finish_non_exhaustive()
     }
 }

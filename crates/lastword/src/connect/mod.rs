@@ -146,7 +146,7 @@ impl Client {
     /// Uses this configuration of TLS with a proxy of HTTPS, instead of the platform's roots.
     #[must_use]
     pub fn proxy_tls(mut self, config: Arc<ClientConfig>) -> Self {
-        self.wishes.proxy_trust = Trust::Own(config);
+        self.wishes.proxy_tls.trusting(Trust::Own(config));
         self
     }
 
@@ -180,7 +180,7 @@ impl Client {
     /// stream of the caller's own.
     #[must_use]
     pub fn tls(mut self, config: Arc<ClientConfig>) -> Self {
-        self.wishes.trust = Trust::Own(config);
+        self.wishes.tls.trusting(Trust::Own(config));
         self
     }
 
@@ -188,7 +188,7 @@ impl Client {
     /// only as new as this program.
     #[must_use]
     pub fn tls_webpki_roots(mut self) -> Self {
-        self.wishes.trust = Trust::Webpki;
+        self.wishes.tls.trusting(Trust::Webpki);
         self
     }
 
@@ -200,7 +200,7 @@ impl Client {
         chain: Vec<CertificateDer<'static>>,
         key: PrivateKeyDer<'static>,
     ) -> Self {
-        self.wishes.identity = Some(Arc::new(Identity::new(chain, key)));
+        self.wishes.tls.being(Identity::new(chain, key));
         self
     }
 
@@ -216,7 +216,7 @@ impl Client {
     /// with its root, given to [`tls`](Self::tls). Proxies are verified all the same.
     #[must_use]
     pub fn danger_accept_invalid_certs(mut self) -> Self {
-        self.wishes.trust = Trust::Anybody;
+        self.wishes.tls.trusting(Trust::Anybody);
         self
     }
 
