@@ -199,11 +199,9 @@ impl Scanner {
                 *left -= taken as u64;
                 match header.mask {
                     None => see(Seen::Payload(piece)),
-                    Some(mut key) => {
-                        key.rotate_left((done % 4) as usize);
+                    Some(key) => {
                         self.plain.clear();
-                        let masked = piece.iter().zip(key.iter().cycle());
-                        self.plain.extend(masked.map(|(byte, key)| byte ^ key));
+                        lastword_mask::append(key, (done % 4) as usize, piece, &mut self.plain);
                         see(Seen::Payload(&self.plain));
                     }
                 }

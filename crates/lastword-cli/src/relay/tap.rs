@@ -99,7 +99,7 @@ impl Tap {
         let (place, bytes) = (self.viewer.place(), scanner.offset());
         let middle = scanner.middle();
         self.viewer.common.screen.ended(place, from, how, bytes, middle.as_deref());
-        self.viewer.record(line::stream(place, from, how.word(), bytes));
+        self.viewer.record(|| line::stream(place, from, how.word(), bytes));
     }
 
     /// Something was made to go wrong.
@@ -107,14 +107,14 @@ impl Tap {
         let place = self.viewer.place();
         self.viewer.common.totals.borrow_mut().faults += 1;
         self.viewer.common.screen.fault(place, fault);
-        self.viewer.record(line::fault(place, fault.side, &fault.to_string()));
+        self.viewer.record(|| line::fault(place, fault.side, &fault.to_string()));
     }
 
     /// The connection is over.
     pub(super) fn over(&self, never: &[&Fault]) {
         let place = self.viewer.place();
         self.viewer.common.screen.never(place, never);
-        self.viewer.record(line::end(place, json!({})));
+        self.viewer.record(|| line::end(place, json!({})));
     }
 }
 
@@ -187,9 +187,10 @@ impl Viewer {
         Place { connection: self.connection, at: self.began.elapsed() }
     }
 
-    fn record(&self, line: Value) {
+    /// The line is made only where it is kept.
+    fn record(&self, line: impl FnOnce() -> Value) {
         if let Some(recording) = &self.common.recording {
-            recording.recorder.borrow_mut().write(&line);
+            recording.recorder.borrow_mut().write(&line());
         }
     }
 
@@ -225,7 +226,7 @@ impl Viewer {
             .iter()
             .any(|value| value.as_bytes().windows(DEFLATE.len()).any(|found| found == DEFLATE));
         let opened = if start.starts_with("HTTP/1.1 101") { Opened::Yes } else { Opened::No };
-        self.record(line::opening(place, opened, &self.request, &head));
+        self.record(|| line::opening(place, opened, &self.request, &head));
     }
 
     fn header(&mut self, from: Role, header: Header) {
@@ -290,17 +291,17 @@ impl Viewer {
             plain: side.plain,
         };
         self.common.screen.frame(place, from, &frame);
-        let recorded = frame_facts(side.frames, &header);
+        let number = side.frames;
         let close = (header.opcode == 8).then(|| closed(&side.excerpt));
         let message = if last { side.message.take() } else { None };
         self.common.totals.borrow_mut().frames += 1;
-        self.record(line::frame(place, from, recorded));
+        self.record(|| line::frame(place, from, frame_facts(number, &header)));
         if let Some((code, reason)) = close {
-            self.record(line::close(place, from, code, &reason));
+            self.record(|| line::close(place, from, code, &reason));
         }
         if let Some(message) = message.filter(|_| !unreadable) {
             let Message { kind, kept, len, .. } = message;
-            self.record(line::message_of(place, from, kind, &kept, len));
+            self.record(|| line::message_of(place, from, kind, &kept, len));
         }
     }
 }
