@@ -85,7 +85,7 @@ COMMAND = [
     ["args"],
     ["style"],
     ["print"],
-    ["show", "refused", "recording", "report"],
+    ["show", "refused", "recording", "report", "runtime"],
     ["explain", "shell"],
     ["connect", "serve", "ping", "bench", "check", "relay", "replay"],
     ["main"],

@@ -14,6 +14,7 @@ mod refused;
 mod relay;
 mod replay;
 mod report;
+mod runtime;
 mod serve;
 mod shell;
 mod show;

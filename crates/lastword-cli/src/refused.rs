@@ -7,7 +7,8 @@ use lastword::ConnectError;
 use lastword::dial::ProxyError;
 use lastword::proto::handshake::client;
 
-use crate::print::{chain, escape, head};
+use crate::exit::Outcome;
+use crate::print::{chain, escape, escape_lines, head};
 use crate::style::Style;
 
 /// How many lines of a refusal's body are shown.
@@ -30,6 +31,39 @@ pub(crate) fn tell(url: &str, error: &ConnectError) {
     advise(error);
 }
 
+/// The arguments make no sense, or the files that they name: tells why, and what was expected.
+pub(crate) fn misused(why: &str) -> Outcome {
+    crate::print::note!("error: {}", escape_lines(why));
+    Outcome::Usage
+}
+
+/// Nobody can be let in here: tells why, and what to try next.
+pub(crate) fn not_listening(place: &str, error: &io::Error) -> Outcome {
+    let (told, advice) = (error.to_string(), elsewhere(error));
+    // What the library says of a path names it already.
+    match told.strip_prefix("cannot listen on ") {
+        Some(rest) => crate::print::note!("cannot listen on {}", escape(rest)),
+        None => crate::print::note!("cannot listen on {}: {told}", escape(place)),
+    }
+    crate::print::note!("{advice}");
+    Outcome::NoConnection
+}
+
+fn elsewhere(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "Another program listens there. Try another port (0 is any free one), or another path."
+        }
+        io::ErrorKind::PermissionDenied => {
+            "Ports below 1024 are for the administrator: try another port."
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            "This machine has no such address: try 127.0.0.1, or 0.0.0.0 for all of its own."
+        }
+        _ => "Try another address, or another port.",
+    }
+}
+
 /// What to try next, if there is anything.
 pub(crate) fn advise(error: &ConnectError) {
     if let Some(advice) = advice(error) {
@@ -39,7 +73,6 @@ pub(crate) fn advise(error: &ConnectError) {
 
 fn advice(error: &ConnectError) -> Option<&'static str> {
     Some(match error {
-        ConnectError::Url { .. } => "Expected ws://host[:port]/path, or wss:// for TLS.",
         ConnectError::Request(_) => "Try without that header, or with another value.",
         ConnectError::Resolve { .. } => {
             "Check the name, or the network; --proxy socks5h:// lets a proxy resolve it."

@@ -18,6 +18,16 @@ fn a_pipe_gets_its_answers_as_lines_and_ends_well() {
 }
 
 #[test]
+fn a_url_may_be_as_short_as_people_say_it() {
+    let server = Server::start(&[]);
+    let port = server.url.rsplit(':').next().unwrap();
+    for url in [format!(":{port}"), format!("127.0.0.1:{port}"), format!(":{port}/path?query")] {
+        let output = run(&["connect", &url, "-m", "hi", "-n", "1"], "");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "hi\n", "{url}");
+    }
+}
+
+#[test]
 fn a_host_is_where_it_is_said_to_be() {
     let mut server = Server::start(&["-v"]);
     let port = server.url.rsplit(':').next().unwrap();
@@ -61,13 +71,23 @@ fn exit_codes_and_errors_say_what_happened() {
         assert!(said.contains(needle), "{needle:?} in {said:?}");
     };
     check(&["connect", &format!("ws://{address}")], 1, "cannot connect to");
-    check(&["connect", "http://a"], 1, "did you mean ws?");
+    for (url, needle) in [
+        ("http://u:secret@a/b", "did you mean ws?\nTry ws://…@a/b"),
+        ("https://a", "Try wss://a"),
+        ("ws://a/b#c", "Try ws://a/b%23c"),
+        ("ftp://a", "Expected ws://HOST"),
+        ("a:x", "expected a port"),
+    ] {
+        for command in ["connect", "ping", "bench", "check"] {
+            check(&[command, url], 2, needle);
+        }
+    }
     check(&["connect"], 2, "<URL>");
     check(&["connect", "ws://a", "--wait", "soon"], 2, "expected a number of seconds");
     check(&["connect", "ws://a", "-H", "no colon"], 2, "expected NAME: VALUE");
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    check(&["serve", "--port", &port], 1, "try another port");
+    check(&["serve", "--port", &port], 1, "Try another port");
 }
 
 #[test]

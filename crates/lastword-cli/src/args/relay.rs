@@ -9,7 +9,7 @@ use lastword::dial::{InvalidUri, WebSocketUri};
 use lastword_kit::{Identity, Trust, Wishes};
 
 use super::fault::Fault;
-use super::target::{Wrong, host_addresses, identity, server_name, trusting};
+use super::target::{Wrong, host_addresses, identity, server_name, trusting, with_scheme};
 use super::values::{address, seconds, size};
 
 #[derive(Debug, clap::Args)]
@@ -101,7 +101,8 @@ impl RelayArgs {
 }
 
 fn target(text: &str) -> Result<WebSocketUri, InvalidUri> {
-    WebSocketUri::parse(text)
+    let Ok(url) = with_scheme(text);
+    WebSocketUri::parse(&url)
 }
 
 pub(super) const EXAMPLES: &str = "\

@@ -1,5 +1,6 @@
 //! Where to connect, as whom and how: what all subcommands that connect can be told, and what it means.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::fs;
 use std::io;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use data_encoding::BASE64;
 use http::header::{AUTHORIZATION, COOKIE, HeaderName, HeaderValue};
+use lastword::dial::{InvalidUri, WebSocketUri, without_user};
 use lastword::rustls::ClientConfig;
 use lastword::rustls::pki_types::pem::PemObject;
 use lastword::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -24,7 +26,8 @@ use super::values::{Wait, cookie, header, header_value, seconds, seconds_or_off,
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct TargetArgs {
-    /// ws:// or wss:// URL of the server.
+    /// URL of the server, ws:// or wss://; without either it is ws://, and :8765 is a port of this machine.
+    #[arg(value_parser = with_scheme)]
     pub(crate) url: String,
 
     /// Add a header to the request, as in "X-Key: 1".
@@ -137,6 +140,7 @@ impl Target {
 impl TargetArgs {
     /// What was asked for, with the files that it names.
     pub(crate) fn target(&self) -> Result<Target, Wrong> {
+        WebSocketUri::parse(&self.url).map_err(|why| Wrong::Url { url: self.url.clone(), why })?;
         let mut client =
             Client::new(&self.url).config(self.config()).max_redirects(self.max_redirects);
         for name in &self.subprotocols {
@@ -237,6 +241,27 @@ impl TargetArgs {
     }
 }
 
+/// A URL as people say it: `localhost:8765`, or `:8765` for this machine.
+pub(super) fn with_scheme(text: &str) -> Result<String, Infallible> {
+    Ok(match text {
+        _ if text.contains("://") => text.to_owned(),
+        _ if text.starts_with(':') => format!("ws://127.0.0.1{text}"),
+        _ => format!("ws://{text}"),
+    })
+}
+
+/// What was meant instead, if that can be guessed.
+fn meant(url: &str, why: InvalidUri) -> Option<String> {
+    let (scheme, rest) = url.split_once("://")?;
+    let rest = without_user(rest);
+    match why {
+        InvalidUri::Http => Some(format!("ws://{rest}")),
+        InvalidUri::Https => Some(format!("wss://{rest}")),
+        InvalidUri::Fragment => Some(format!("{scheme}://{}", rest.replace('#', "%23"))),
+        _ => None,
+    }
+}
+
 pub(super) type Chain = Vec<CertificateDer<'static>>;
 
 /// Who we are to those who ask.
@@ -323,6 +348,7 @@ fn proxy(text: &str) -> Result<Proxy, InvalidProxy> {
 /// What is wrong with the arguments, or with the files that they name.
 #[derive(Debug)]
 pub(crate) enum Wrong {
+    Url { url: String, why: InvalidUri },
     File { path: PathBuf, source: io::Error },
     Line { path: PathBuf, line: usize, why: String },
     Pem { path: PathBuf, what: &'static str, why: String },
@@ -336,6 +362,13 @@ pub(crate) enum Wrong {
 impl fmt::Display for Wrong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Url { url, why } => {
+                writeln!(f, "invalid URL {:?}: {why}", without_user(url))?;
+                match meant(url, *why) {
+                    Some(meant) => write!(f, "Try {meant}"),
+                    None => f.write_str("Expected ws://HOST[:PORT]/PATH, or wss:// for TLS."),
+                }
+            }
             Self::File { path, source } => write!(f, "cannot read {}: {source}", path.display()),
             Self::Line { path, line, why } => write!(f, "{}, line {line}: {why}", path.display()),
             Self::Pem { path, what, why } => {

@@ -26,19 +26,21 @@ use self::picture::Ink;
 use self::plan::Plan;
 use self::progress::Progress;
 use self::result::LoadResult;
+use tokio::runtime::Builder;
+
 use crate::args::{BenchArgs, Talk};
 use crate::exit::Outcome;
-use crate::{print, refused, style};
+use crate::{print, refused, runtime, style};
 
 pub(crate) fn run(args: &BenchArgs, talk: Talk) -> Outcome {
     let target = match args.target.target() {
         Ok(target) => target,
-        Err(wrong) => return misused(&wrong.to_string()),
+        Err(wrong) => return refused::misused(&wrong.to_string()),
     };
     // A load is not run for a file that cannot be written.
     for path in [&args.csv, &args.svg].into_iter().flatten() {
         if let Err(why) = write(path, "") {
-            return misused(&why);
+            return refused::misused(&why);
         }
     }
     machine::allow_many_sockets();
@@ -47,27 +49,20 @@ pub(crate) fn run(args: &BenchArgs, talk: Talk) -> Outcome {
     if !args.json && talk != Talk::Quiet && say(&heading(&url, &plan)).is_err() {
         return Outcome::Closed;
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(plan.threads)
-        .enable_all()
-        .build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            crate::print::note!("cannot start: {error}");
-            return Outcome::NoConnection;
-        }
-    };
+    let mut threads = Builder::new_multi_thread();
+    threads.worker_threads(plan.threads);
     let progress = Progress::new(talk);
-    let result = runtime.block_on(campaign::run(plan, target, &progress));
-    progress.done();
-    match result {
-        Ok(result) => tell(args, &url, &result),
-        Err(error) => {
-            refused::tell(&url, &error);
-            Outcome::NoConnection
+    runtime::on(threads, Outcome::NoConnection, async {
+        let result = campaign::run(plan, target, &progress).await;
+        progress.done();
+        match result {
+            Ok(result) => tell(args, &url, &result),
+            Err(error) => {
+                refused::tell(&url, &error);
+                Outcome::NoConnection
+            }
         }
-    }
+    })
 }
 
 fn heading(url: &str, plan: &Plan) -> String {
@@ -90,7 +85,7 @@ fn tell(args: &BenchArgs, url: &str, result: &LoadResult) -> Outcome {
     ];
     for (path, text) in files.into_iter().flatten() {
         if let Err(why) = write(path, &text) {
-            return misused(&why);
+            return refused::misused(&why);
         }
     }
     // A closed pipe is no failure: whoever reads has read enough.
@@ -105,11 +100,6 @@ fn write(path: &Path, text: &str) -> Result<(), String> {
 fn say(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush())
-}
-
-fn misused(why: &str) -> Outcome {
-    crate::print::note!("error: {}", print::escape_lines(why));
-    Outcome::Usage
 }
 
 /// Blocks where colours are wanted, and the terminal's language has them.

@@ -27,7 +27,7 @@ use self::probe::{Force, Mark, Offer, Probe};
 use self::run::{Findings, Stopped};
 use self::seen::Opened;
 use crate::args::{CheckArgs, Talk, Target, TargetArgs};
-use crate::{print, refused, report};
+use crate::{print, refused, report, runtime};
 
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,14 +74,8 @@ pub(crate) fn run(args: &CheckArgs, talk: Talk) -> Verdict {
     {
         return verdict;
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    match runtime {
-        Ok(runtime) => runtime.block_on(check(args, target_args, &target, &probes, talk)),
-        Err(error) => {
-            crate::print::note!("cannot start: {error}");
-            Verdict::NoConnection
-        }
-    }
+    let checking = check(args, target_args, &target, &probes, talk);
+    runtime::on_one_thread(Verdict::NoConnection, checking)
 }
 
 async fn check(
@@ -172,6 +166,6 @@ fn confirm(url: &str) -> Result<(), Verdict> {
 }
 
 fn misused(why: &str) -> Verdict {
-    crate::print::note!("error: {}", print::escape_lines(why));
+    refused::misused(why);
     Verdict::Usage
 }

@@ -23,7 +23,7 @@ use crate::args::{ConnectArgs, RecordArgs, Talk, Target, Wrong};
 use crate::exit::Outcome;
 use crate::recording::{Recorder, is_standard_output};
 use crate::show::Show;
-use crate::{print, refused, report};
+use crate::{print, refused, report, runtime};
 
 pub(crate) fn run(args: ConnectArgs, talk: Talk) -> Outcome {
     begin(args, None, talk)
@@ -33,7 +33,7 @@ pub(crate) fn run(args: ConnectArgs, talk: Talk) -> Outcome {
 pub(crate) fn record(args: RecordArgs, talk: Talk) -> Outcome {
     let RecordArgs { connect, file } = args;
     if connect.report.is_some() && is_standard_output(&file) {
-        return misused(
+        return refused::misused(
             "the recording and --report cannot both be on standard output\nName a file for the recording.",
         );
     }
@@ -42,28 +42,16 @@ pub(crate) fn record(args: RecordArgs, talk: Talk) -> Outcome {
             let shown = if is_standard_output(&file) { Shown::Nothing } else { Shown::All };
             begin(connect, Some(Recorded::new(recorder, shown)), talk)
         }
-        Err(error) => misused(&format!("cannot record to {}: {error}", file.display())),
+        Err(error) => refused::misused(&format!("cannot record to {}: {error}", file.display())),
     }
 }
 
 fn begin(args: ConnectArgs, recorded: Option<Recorded>, talk: Talk) -> Outcome {
     let target = match args.target.target() {
         Ok(target) => target,
-        Err(wrong) => return misused(&wrong.to_string()),
+        Err(wrong) => return refused::misused(&wrong.to_string()),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    match runtime {
-        Ok(runtime) => {
-            let outcome = runtime.block_on(converse(args, target, recorded, talk));
-            // A thread may still wait for a line of input; nobody wants it any more.
-            runtime.shutdown_background();
-            outcome
-        }
-        Err(error) => {
-            crate::print::note!("cannot start: {error}");
-            Outcome::NoConnection
-        }
-    }
+    runtime::on_one_thread(Outcome::NoConnection, converse(args, target, recorded, talk))
 }
 
 async fn converse(
@@ -109,7 +97,7 @@ async fn converse(
         let said = match one_shot(&args) {
             Ok(Some(said)) => said,
             Ok(None) => input::read(args.framing(), args.content()),
-            Err(wrong) => return misused(&wrong.to_string()),
+            Err(wrong) => return refused::misused(&wrong.to_string()),
         };
         let after = if args.listen { After::Listen } else { After::Quiet(args.wait) };
         let stage: Box<dyn Stage> = if args.report.is_some() {
@@ -137,7 +125,7 @@ async fn converse(
 
 fn outcome(over: &Over, args: &ConnectArgs, came: u64) -> Outcome {
     if let Over::Wrong(_, why) = over {
-        return misused(why);
+        return refused::misused(why);
     }
     if let Some(expected) = args.expect.filter(|expected| came < *expected) {
         let limit = args.timeout.filter(|_| matches!(over, Over::Late(_)));
@@ -147,11 +135,6 @@ fn outcome(over: &Over, args: &ConnectArgs, came: u64) -> Outcome {
         return Outcome::TimedOut;
     }
     Outcome::from(&**over.ending())
-}
-
-fn misused(why: &str) -> Outcome {
-    crate::print::note!("error: {}", print::escape_lines(why));
-    Outcome::Usage
 }
 
 /// What the arguments say, if they say anything.

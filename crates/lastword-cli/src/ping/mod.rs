@@ -17,30 +17,18 @@ use self::stage::Stage;
 use self::tally::Tally;
 use crate::args::{PingArgs, Talk, Target};
 use crate::exit::Outcome;
-use crate::{print, refused, report};
+use crate::{print, refused, report, runtime};
 
 pub(crate) fn run(args: &PingArgs, talk: Talk) -> Outcome {
     let target = match args.target.target() {
         Ok(target) => target,
-        Err(wrong) => return misused(&wrong.to_string()),
+        Err(wrong) => return refused::misused(&wrong.to_string()),
     };
     let timeout = match args.timeout() {
         Ok(timeout) => timeout,
-        Err(why) => return misused(&why),
+        Err(why) => return refused::misused(&why),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    match runtime {
-        Ok(runtime) => runtime.block_on(ask(args, timeout, target, talk)),
-        Err(error) => {
-            crate::print::note!("cannot start: {error}");
-            Outcome::NoConnection
-        }
-    }
-}
-
-fn misused(why: &str) -> Outcome {
-    crate::print::note!("error: {}", print::escape_lines(why));
-    Outcome::Usage
+    runtime::on_one_thread(Outcome::NoConnection, ask(args, timeout, target, talk))
 }
 
 /// What became of a ping.

@@ -18,7 +18,6 @@ mod tap;
 mod wire;
 
 use std::cell::RefCell;
-use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -33,6 +32,8 @@ use crate::args::{RelayArgs, Talk};
 use crate::exit::Outcome;
 use crate::print;
 use crate::recording::{Recorder, is_standard_output};
+use crate::refused::{misused, not_listening};
+use crate::runtime;
 use crate::stop::asked_to_stop;
 
 pub(crate) fn run(args: &RelayArgs, talk: Talk) -> Outcome {
@@ -40,30 +41,20 @@ pub(crate) fn run(args: &RelayArgs, talk: Talk) -> Outcome {
         Ok(house) => house,
         Err(outcome) => return outcome,
     };
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            crate::print::note!("cannot start: {error}");
-            return Outcome::NoConnection;
-        }
-    };
-    LocalSet::new().block_on(&runtime, relay(args, house))
+    let here = LocalSet::new();
+    runtime::on_one_thread(Outcome::NoConnection, here.run_until(relay(args, house)))
 }
 
 fn house(args: &RelayArgs, talk: Talk) -> Result<House, Outcome> {
-    let misused = |why: String| {
-        crate::print::note!("error: {}", print::escape_lines(&why));
-        Outcome::Usage
-    };
-    let faults = args.faults().map_err(|wrong| misused(wrong.to_string()))?;
-    let wishes = args.wishes().map_err(|wrong| misused(wrong.to_string()))?;
-    let way = Way::new(&args.target, &wishes).map_err(|error| misused(print::chain(&error)))?;
+    let faults = args.faults().map_err(|wrong| misused(&wrong.to_string()))?;
+    let wishes = args.wishes().map_err(|wrong| misused(&wrong.to_string()))?;
+    let way = Way::new(&args.target, &wishes).map_err(|error| misused(&print::chain(&error)))?;
     let target = args.target.to_string();
     let recording = match &args.record {
         None => None,
         Some(path) => {
             let recorder = Recorder::create(path, "relay", &target).map_err(|error| {
-                misused(format!("cannot record to {}: {error}", path.display()))
+                misused(&format!("cannot record to {}: {error}", path.display()))
             })?;
             let recorder = Rc::new(RefCell::new(recorder));
             Some(Recording { recorder, limit: args.record_limit })
@@ -82,13 +73,7 @@ fn house(args: &RelayArgs, talk: Talk) -> Result<House, Outcome> {
 async fn relay(args: &RelayArgs, house: House) -> Outcome {
     let listener = match TcpListener::bind(&args.listen).await {
         Ok(listener) => listener,
-        Err(error) => {
-            crate::print::note!("cannot listen on {}: {error}", print::escape(&args.listen));
-            if error.kind() == io::ErrorKind::AddrInUse {
-                crate::print::note!("Try another port, or 0 for any free one.");
-            }
-            return Outcome::NoConnection;
-        }
+        Err(error) => return not_listening(&args.listen, &error),
     };
     let address = match listener.local_addr() {
         Ok(address) => address.to_string(),

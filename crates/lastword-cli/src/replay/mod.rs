@@ -15,28 +15,21 @@ use crate::recording::session::Session;
 use crate::show::Show;
 use crate::stop::asked_to_stop;
 use crate::style::Style;
-use crate::{print, refused};
+use crate::{print, refused, runtime};
 
 pub(crate) fn run(args: &ReplayArgs, talk: Talk) -> Outcome {
     let side = match (&args.serve, &args.target) {
         (Some(listen), _) => Side::Server(listen),
         (None, Some(target)) => Side::Client(target),
         (None, None) => {
-            return misused("expected the URL of a server, or --serve LISTEN to be one");
+            return refused::misused("expected the URL of a server, or --serve LISTEN to be one");
         }
     };
     let session = match Session::read(&args.file, args.connection) {
         Ok(session) => session,
-        Err(error) => return misused(&format!("{} {error}", args.file.display())),
+        Err(error) => return refused::misused(&format!("{} {error}", args.file.display())),
     };
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            crate::print::note!("cannot start: {error}");
-            return Outcome::NoConnection;
-        }
-    };
-    runtime.block_on(async {
+    runtime::on_one_thread(Outcome::NoConnection, async {
         match side {
             Side::Server(listen) => serve(args, listen, session, talk).await,
             Side::Client(target) => connect(args, target, &session, talk).await,
@@ -48,11 +41,6 @@ pub(crate) fn run(args: &ReplayArgs, talk: Talk) -> Outcome {
 enum Side<'a> {
     Client(&'a TargetArgs),
     Server(&'a str),
-}
-
-fn misused(why: &str) -> Outcome {
-    crate::print::note!("error: {}", print::escape_lines(why));
-    Outcome::Usage
 }
 
 fn manner(args: &ReplayArgs, side: Role) -> Manner {
@@ -67,7 +55,7 @@ fn manner(args: &ReplayArgs, side: Role) -> Manner {
 async fn connect(args: &ReplayArgs, to: &TargetArgs, session: &Session, talk: Talk) -> Outcome {
     let target = match to.target() {
         Ok(target) => target,
-        Err(wrong) => return misused(&wrong.to_string()),
+        Err(wrong) => return refused::misused(&wrong.to_string()),
     };
     let ws = match target.connect().await {
         Ok(ws) => ws,
@@ -106,13 +94,7 @@ async fn serve(args: &ReplayArgs, listen: &str, session: Session, talk: Talk) ->
     }
     let bound = match server.bind(listen).await {
         Ok(bound) => bound,
-        Err(error) => {
-            crate::print::note!("cannot listen on {}: {error}", print::escape(listen));
-            if error.kind() == std::io::ErrorKind::AddrInUse {
-                crate::print::note!("Try another port, or 0 for any free one.");
-            }
-            return Outcome::NoConnection;
-        }
+        Err(error) => return refused::not_listening(listen, &error),
     };
     let address = bound.local_addr().map_or_else(|_| listen.to_owned(), |found| found.to_string());
     let stop = asked_to_stop();

@@ -19,42 +19,30 @@ use serde_json::json;
 use self::exec::Exec;
 use self::pages::Pages;
 use self::rooms::Rooms;
+use tokio::runtime::Builder;
+
 use crate::args::{ServeArgs, Talk, Wrong};
 use crate::exit::Outcome;
 use crate::stop::asked_to_stop;
-use crate::{print, report};
+use crate::{print, refused, report, runtime};
 
 pub(crate) fn run(args: &ServeArgs, talk: Talk) -> Outcome {
     let server = match server(args) {
         Ok(server) => server,
-        Err(wrong) => {
-            crate::print::note!("error: {}", print::escape_lines(&wrong.to_string()));
-            return Outcome::Usage;
-        }
+        Err(wrong) => return refused::misused(&wrong.to_string()),
     };
     // A thread that is asked for has a runtime and a listener of its own: this one only waits then,
     // or is the one. Otherwise the connections are shared by all cores.
-    let mut runtime = match args.threads {
-        Some(_) => tokio::runtime::Builder::new_current_thread(),
-        None => tokio::runtime::Builder::new_multi_thread(),
+    let threads = match args.threads {
+        Some(_) => Builder::new_current_thread(),
+        None => Builder::new_multi_thread(),
     };
-    let served = runtime
-        .enable_all()
-        .build()
-        .and_then(|runtime| runtime.block_on(serve(args, server, talk)));
-    match served {
-        Ok(()) => Outcome::Closed,
-        Err(error) => {
-            let (error, advice) = (error.to_string(), advice(&error));
-            // What the library says of a path names it already.
-            match error.strip_prefix("cannot listen on ") {
-                Some(rest) => crate::print::note!("cannot listen on {rest}"),
-                None => crate::print::note!("cannot listen on {}: {error}", place(args)),
-            }
-            crate::print::note!("{advice}");
-            Outcome::NoConnection
+    runtime::on(threads, Outcome::NoConnection, async {
+        match serve(args, server, talk).await {
+            Ok(()) => Outcome::Closed,
+            Err(error) => refused::not_listening(&place(args), &error),
         }
-    }
+    })
 }
 
 /// Where it is to listen, for people.
@@ -64,21 +52,6 @@ fn place(args: &ServeArgs) -> String {
         return path.display().to_string();
     }
     SocketAddr::new(args.host, args.port).to_string()
-}
-
-fn advice(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            "Another program listens there: try another port, --port 0 for any free one, or another path."
-        }
-        io::ErrorKind::PermissionDenied => {
-            "Ports below 1024 are for the administrator: try another port."
-        }
-        io::ErrorKind::AddrNotAvailable => {
-            "This machine has no such address: try --host 127.0.0.1, or 0.0.0.0 for all."
-        }
-        _ => "Try another address (--host) or port (--port).",
-    }
 }
 
 /// The server, but for where it listens.
