@@ -39,7 +39,7 @@ pub(crate) fn misused(why: &str) -> Outcome {
 
 /// Nobody can be let in here: tells why, and what to try next.
 pub(crate) fn not_listening(place: &str, error: &io::Error) -> Outcome {
-    let (told, advice) = (error.to_string(), elsewhere(error));
+    let (told, advice) = (error.to_string(), elsewhere(place, error));
     // What the library says of a path names it already.
     match told.strip_prefix("cannot listen on ") {
         Some(rest) => crate::print::note!("cannot listen on {}", escape(rest)),
@@ -49,14 +49,17 @@ pub(crate) fn not_listening(place: &str, error: &io::Error) -> Outcome {
     Outcome::NoConnection
 }
 
-fn elsewhere(error: &io::Error) -> &'static str {
+fn elsewhere(place: &str, error: &io::Error) -> &'static str {
+    let port = place.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
     match error.kind() {
         io::ErrorKind::AddrInUse => {
             "Another program listens there. Try another port (0 is any free one), or another path."
         }
-        io::ErrorKind::PermissionDenied => {
+        io::ErrorKind::PermissionDenied if port.is_some_and(|port| port < 1024) => {
             "Ports below 1024 are for the administrator: try another port."
         }
+        io::ErrorKind::PermissionDenied => "Check who may write into that directory.",
+        io::ErrorKind::NotFound => "There is no such directory: make it, or try another path.",
         io::ErrorKind::AddrNotAvailable => {
             "This machine has no such address: try 127.0.0.1, or 0.0.0.0 for all of its own."
         }

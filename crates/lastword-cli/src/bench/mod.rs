@@ -22,11 +22,12 @@ mod table;
 use std::io::{self, Write};
 use std::path::Path;
 
+use tokio::runtime::Builder;
+
 use self::picture::Ink;
 use self::plan::Plan;
 use self::progress::Progress;
 use self::result::LoadResult;
-use tokio::runtime::Builder;
 
 use crate::args::{BenchArgs, Talk};
 use crate::exit::Outcome;

@@ -15,12 +15,11 @@ use std::sync::Arc;
 
 use lastword::{Answer, Bound, HandlerError, Outcome as StreamOutcome, Server, WebSocket};
 use serde_json::json;
+use tokio::runtime::Builder;
 
 use self::exec::Exec;
 use self::pages::Pages;
 use self::rooms::Rooms;
-use tokio::runtime::Builder;
-
 use crate::args::{ServeArgs, Talk, Wrong};
 use crate::exit::Outcome;
 use crate::stop::asked_to_stop;

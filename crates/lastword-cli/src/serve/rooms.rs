@@ -23,14 +23,18 @@ impl Rooms {
     }
 
     pub(super) async fn talk(&self, mut ws: WebSocket) -> Result<(), HandlerError> {
-        let (topic, path) = match self {
-            Self::One(topic) => (topic.clone(), None),
+        let (topic, subscription, path) = match self {
+            Self::One(topic) => (topic.clone(), topic.subscribe(&ws.sender()), None),
             Self::Paths(paths) => {
                 let path = ws.opening().request().uri().path().to_owned();
-                (locked(paths).entry(path.clone()).or_default().clone(), Some((paths, path)))
+                // Entered under the lock: a room that somebody enters is not taken for an empty one.
+                let mut rooms = locked(paths);
+                let topic = rooms.entry(path.clone()).or_default().clone();
+                let subscription = topic.subscribe(&ws.sender());
+                drop(rooms);
+                (topic, subscription, Some((paths, path)))
             }
         };
-        let subscription = topic.subscribe(&ws.sender());
         let told = async {
             while let Some(message) = ws.recv().await? {
                 topic.publish(message).await;
