@@ -66,7 +66,8 @@ pub struct Config {
     pub close_timeout: Duration,
     /// How long a connection whose last handle was dropped may take to say goodbye; 1 s.
     pub linger: Duration,
-    /// How often we ask whether the peer is there; 20 s. `None`: never.
+    /// How often we ask whether the peer is there; 20 s. `None`: never. Less than a millisecond is taken for
+    /// one: else there would be time for nothing else.
     pub ping_interval: Option<Duration>,
     /// How long after a ping the peer may stay wholly silent; 20 s. Any byte of it is a sign of
     /// life. `None`: for ever (pings then only measure).

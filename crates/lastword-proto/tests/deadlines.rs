@@ -20,6 +20,24 @@ fn pass(driven: &mut Driven, seconds: u64) {
 }
 
 #[test]
+fn whoever_asks_all_the_time_has_time_for_other_things() {
+    let mut config = Config::default();
+    config.ping_interval = Some(Duration::ZERO);
+    let mut driven = Driven::with(Role::Server, config);
+    for at_run_time in [false, true] {
+        if at_run_time {
+            driven.connection.set_keepalive(Some(Duration::ZERO), None, driven.now);
+        }
+        for _ in 0..10 {
+            let due = driven.connection.poll_timeout().unwrap();
+            assert!(due > driven.now, "{due:?}");
+            driven.now = due;
+            driven.settle();
+        }
+    }
+}
+
+#[test]
 fn any_byte_is_a_sign_of_life() {
     let mut driven = Driven::new(Role::Server);
     // A message that comes a byte every ten seconds, and no pong ever.

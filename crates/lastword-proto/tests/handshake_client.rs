@@ -99,7 +99,8 @@ fn all_that_the_rfc_asks_a_client_to_verify_is_verified() {
         "more than once",
     );
     check_fails("HTTP/1.1 101 Switching Protocols\r\nUpgrade", "bytes had come");
-    check_fails("SSH-2.0-OpenSSH\r\n\r\n", "not 1.1");
+    check_fails("HTTP/2.0 101 x\r\n\r\n", "not 1.1");
+    check_fails("SSH-2.0-OpenSSH\r\n\r\n", "is no HTTP: it begins with \"SSH-2.0-OpenSSH\\r");
 }
 
 #[test]
@@ -147,6 +148,35 @@ fn a_refusal_tells_status_headers_and_the_start_of_its_body() {
 }
 
 #[test]
+fn a_refusal_is_one_however_its_body_ends() {
+    let mut opening = opening(&[], &Config::default());
+    assert!(opening.refused().is_none());
+    let head = b"HTTP/1.1 401 x\r\nContent-Length: 99\r\n\r\n";
+    assert!(opening.receive(head).unwrap().is_none());
+    assert!(opening.receive(b"slowly").unwrap().is_none());
+    let Some(Error::Refused(response)) = opening.refused() else { panic!() };
+    assert_eq!((response.status().as_u16(), &response.body()[..]), (401, &b"slowly"[..]));
+    assert!(opening.refused().is_none());
+}
+
+#[test]
+fn what_is_no_http_is_told_at_once_by_how_it_begins() {
+    let began = |wire: &[u8]| match opening(&[], &Config::default()).receive(wire) {
+        Err(Error::NotHttp { began }) => began,
+        other => panic!("{other:?}"),
+    };
+    // An alert of TLS: the server expected no plain text.
+    assert_eq!(began(b"\x15\x03\x01\0\x02\x02F")[..], b"\x15\x03\x01\0\x02\x02F"[..]);
+    assert_eq!(began(b"SSH-2.0-OpenSSH\r\n\r\n")[..], b"SSH-2.0-OpenSSH\r\n\r\n"[..]);
+    assert_eq!(began(b"HTTPS")[..], b"HTTPS"[..]);
+    assert_eq!(began(&[b'x'; 1000]).len(), 32);
+    let mut opening = opening(&[], &Config::default());
+    for byte in b"HTTP/" {
+        assert!(opening.receive(&[*byte]).unwrap().is_none());
+    }
+}
+
+#[test]
 fn headers_of_the_caller_are_sent() {
     let mut options = Options::new(HeaderValue::from_static("a"), "/".parse().unwrap());
     options.origin = Some(HeaderValue::from_static("https://a"));
@@ -178,6 +208,8 @@ proptest! {
                 match opening.receive(piece) {
                     Ok(None) => {}
                     Ok(Some(_)) => return "agreed".to_owned(),
+                    // Of what is no answer, as much is told as has come.
+                    Err(Error::NotHttp { .. }) => return "no HTTP".to_owned(),
                     Err(error) => return error.to_string(),
                 }
             }

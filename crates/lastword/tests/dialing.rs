@@ -6,7 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, COOKIE, HeaderValue};
+use http::header::{AUTHORIZATION, COOKIE, HOST, HeaderValue};
 use lastword::dial::{InvalidUri, ProxyError, RedirectRefused, SocksRefusal};
 use lastword::proto::handshake::client::Error as Refusal;
 use lastword::rustls::pki_types::ServerName;
@@ -165,6 +165,19 @@ async fn redirects_are_followed_without_the_credentials_to_other_origins() {
         assert!(asked.contains("X-Kept: 1\r\n") && asked.contains("User-Agent: me\r\n"), "{asked}");
         assert_eq!(asked.matches("User-Agent").count(), 1);
     }
+}
+
+#[tokio::test]
+async fn a_host_of_the_callers_own_is_sent_and_left_behind_at_another_origin() {
+    let end = Place::answering("HTTP/1.1 403 x\r\nContent-Length: 0\r\n\r\n");
+    let start = redirecting(&format!("ws://{}/e", end.address()));
+    let client = Client::new(format!("ws://{}/", start.address()));
+    client.header(HOST, HeaderValue::from_static("virtual.example")).connect().await.unwrap_err();
+    let asked = start.asked().concat();
+    assert!(asked.contains("Host: virtual.example\r\n"), "{asked}");
+    assert_eq!(asked.matches("Host:").count(), 1);
+    let asked = end.asked().concat();
+    assert!(asked.contains(&format!("Host: {}\r\n", end.address())), "{asked}");
 }
 
 #[tokio::test]

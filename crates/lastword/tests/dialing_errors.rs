@@ -7,7 +7,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use http::header::{HOST, HeaderValue, SEC_WEBSOCKET_KEY};
+use http::header::{CONNECTION, HeaderValue, SEC_WEBSOCKET_KEY};
 use lastword::dial::{ProxyError, RedirectRefused};
 use lastword::proto::handshake::client;
 use lastword::rustls::pki_types::ServerName;
@@ -60,7 +60,7 @@ async fn options_that_contradict_the_handshake_are_the_callers_fault() {
             client.clone().header(SEC_WEBSOCKET_KEY, value.clone()),
             "header sec-websocket-key is set",
         ),
-        (client.clone().header(HOST, value), "header host is set"),
+        (client.clone().header(CONNECTION, value), "header connection is set"),
         (client.subprotocol("a b"), "subprotocol \"a b\" is not a token"),
     ] {
         // Before anybody is spoken to, but not before there is a connection.
@@ -253,7 +253,7 @@ async fn redirects_that_are_not_followed_say_why() {
 async fn answers_that_open_nothing_are_told_for_what_they_are() {
     type Is = fn(&client::Error) -> bool;
     let cases: [(&str, Is, bool); 6] = [
-        ("SSH-2.0-x\r\n\r\n", |e| matches!(e, client::Error::Head(_)), false),
+        ("SSH-2.0-x\r\n\r\n", |e| matches!(e, client::Error::NotHttp { .. }), false),
         ("HTTP/1.1 101 x\r\n\r\n", |e| matches!(e, client::Error::NoUpgrade), false),
         (
             "HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\
@@ -272,6 +272,25 @@ async fn answers_that_open_nothing_are_told_for_what_they_are() {
         assert!(is(why), "{said}");
         assert_eq!(retry, transient, "{said}");
     }
+}
+
+#[tokio::test]
+async fn a_refusal_whose_body_never_ends_is_told_when_the_time_is_over() {
+    let head = "HTTP/1.1 401 x\r\nContent-Length: 99\r\n\r\nwho";
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}", listener.local_addr().unwrap());
+    let serving = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // Stays, and says nothing more.
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    });
+    let mut config = Config::default();
+    config.open_timeout = Duration::from_millis(100);
+    let (error, said, _) = failure(Client::new(url).config(config)).await;
+    let ConnectError::Handshake(client::Error::Refused(answer)) = error else { panic!("{said}") };
+    assert_eq!((answer.status().as_u16(), &answer.body()[..]), (401, &b"who"[..]));
+    serving.await.unwrap();
 }
 
 #[tokio::test]

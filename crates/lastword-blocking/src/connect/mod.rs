@@ -75,7 +75,8 @@ impl Client {
         self
     }
 
-    /// Adds a header to the request.
+    /// Adds a header to the request. `Host` takes the place of the URL's, until a redirect leads to another
+    /// origin.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.wishes.header(name, value);
@@ -302,12 +303,14 @@ impl Client {
 
     fn open(
         &self,
-        opening: Opening,
+        mut opening: Opening,
         mut stream: Stream,
         addresses: Addresses,
         patience: Patience<'_>,
     ) -> Result<WebSocket, ConnectError> {
-        let agreement = converse(&mut stream, opening, patience)?;
+        let talked = converse(&mut stream, &mut opening, patience);
+        // A refusal is one, however its body ends.
+        let agreement = talked.map_err(|failed| opening.refused().map_or(failed, Into::into))?;
         let config = Arc::new(self.wishes.config.clone());
         let shared = Shared::new(stream, agreement, addresses, config);
         let shared = shared.map_err(ConnectError::Lost)?;
@@ -326,7 +329,7 @@ impl fmt::Debug for Client {
 /// Writes the request and reads the answer.
 fn converse(
     stream: &mut Stream,
-    mut opening: Opening,
+    opening: &mut Opening,
     patience: Patience<'_>,
 ) -> Result<Agreement, ConnectError> {
     let told = |came| patience.told(Phase::Handshake, came, ConnectError::Lost);

@@ -1,7 +1,7 @@
 //! Where a client is on its way from answer to answer, and what it says there.
 
 use http::HeaderMap;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, HeaderValue};
 use lastword_dial::{RedirectRefused, Redirects, WebSocketUri, strip_credentials};
 use lastword_proto::handshake::client::{self, Opening};
 
@@ -15,6 +15,7 @@ pub struct Journey<'a> {
     wishes: &'a Wishes,
     uri: WebSocketUri,
     headers: HeaderMap,
+    host: Option<HeaderValue>,
     redirects: Redirects,
 }
 
@@ -28,6 +29,7 @@ impl<'a> Journey<'a> {
             wishes,
             uri: wishes.uri()?,
             headers: wishes.headers.clone(),
+            host: wishes.host.clone(),
             redirects: Redirects::at_most(wishes.max_redirects),
         })
     }
@@ -39,7 +41,8 @@ impl<'a> Journey<'a> {
 
     /// What to ask for there.
     pub fn options(&self) -> client::Options {
-        let mut options = client::Options::new(self.uri.host_header(), self.uri.path().clone());
+        let host = self.host.clone().unwrap_or_else(|| self.uri.host_header());
+        let mut options = client::Options::new(host, self.uri.path().clone());
         options.subprotocols = self.wishes.subprotocols.clone();
         options.origin = self.wishes.origin.clone();
         options.headers = self.headers.clone();
@@ -68,6 +71,7 @@ impl<'a> Journey<'a> {
         let Some(to) = self.destination(&mut redirects, &failed)? else { return Err(failed) };
         if !to.is_same_origin(&self.uri) {
             strip_credentials(&mut self.headers);
+            self.host = None;
         }
         (self.uri, self.redirects) = (to, redirects);
         Ok(())

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::HeaderMap;
-use http::header::{HeaderName, HeaderValue, USER_AGENT};
+use http::header::{HOST, HeaderName, HeaderValue, USER_AGENT};
 use lastword_dial::{
     Endpoint, Environment, Host, HostAddresses, MAX_REDIRECTS, Proxy, WebSocketUri, without_user,
 };
@@ -30,6 +30,8 @@ pub struct Wishes {
     pub config: Config,
     /// Headers of the caller's own.
     pub headers: HeaderMap,
+    /// `Host`, if not the URL's; another origin that a redirect leads to is called by its own.
+    pub host: Option<HeaderValue>,
     /// Subprotocols to offer, the preferred first.
     pub subprotocols: Vec<String>,
     /// `Origin`, as a browser would send it.
@@ -81,6 +83,7 @@ impl Wishes {
             url: url.into(),
             config: Config::default(),
             headers: HeaderMap::new(),
+            host: None,
             subprotocols: Vec::new(),
             origin: None,
             max_redirects: MAX_REDIRECTS,
@@ -93,9 +96,13 @@ impl Wishes {
         }
     }
 
-    /// Adds a header to the request, beside those of the same name.
+    /// Adds a header to the request, beside those of the same name; `Host` takes the place of the URL's.
     pub fn header(&mut self, name: HeaderName, value: HeaderValue) {
-        self.headers.append(name, value);
+        if name == HOST {
+            self.host = Some(value);
+        } else {
+            self.headers.append(name, value);
+        }
     }
 
     /// Sends this `User-Agent` instead of ours.

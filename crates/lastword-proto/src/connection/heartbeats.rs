@@ -10,6 +10,9 @@ use crate::timers::Timer;
 
 use super::Connection;
 
+/// Whoever asks more often does nothing else.
+pub(super) const QUICKEST: Duration = Duration::from_millis(1);
+
 /// Signs of life.
 impl Connection {
     /// From now on, asks every `interval` whether the peer is there, and lets it be silent for `timeout`
@@ -28,6 +31,7 @@ impl Connection {
             return;
         }
         self.keepalive.set_rhythm(Rhythm { interval, timeout });
+        let interval = self.rhythm().interval;
         self.timers.set(Timer::Ping, interval.and_then(|interval| now.checked_add(interval)));
         if self.timers.get(Timer::Pong).is_some() {
             self.timers.set(Timer::Pong, timeout.and_then(|timeout| now.checked_add(timeout)));
@@ -36,10 +40,11 @@ impl Connection {
 
     /// How often we ask, and how long the peer may be silent then.
     pub(super) fn rhythm(&self) -> Rhythm {
-        self.keepalive.rhythm().unwrap_or(Rhythm {
+        let Rhythm { interval, timeout } = self.keepalive.rhythm().unwrap_or(Rhythm {
             interval: self.config.ping_interval,
             timeout: self.config.ping_timeout,
-        })
+        });
+        Rhythm { interval: interval.map(|interval| interval.max(QUICKEST)), timeout }
     }
 
     /// From now on, keeps the newest pings and pongs of the peer for [`Self::heartbeat_from`], at least

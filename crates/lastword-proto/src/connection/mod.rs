@@ -262,7 +262,9 @@ impl Connection {
         // The first ping comes at half to a whole interval, so that those of a crowd spread out.
         timers.set(
             Timer::Ping,
-            config.ping_interval.and_then(|i| now.checked_add(i.mul_f64(0.5 + jitter))),
+            config
+                .ping_interval
+                .and_then(|i| now.checked_add(i.max(heartbeats::QUICKEST).mul_f64(0.5 + jitter))),
         );
         timers.set(Timer::Idle, config.idle_timeout.and_then(|limit| now.checked_add(limit)));
         let mut connection = Self {

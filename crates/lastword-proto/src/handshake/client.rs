@@ -75,9 +75,15 @@ pub enum InvalidRequest {
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The answer is not HTTP, or exceeds a limit of ours.
+    /// The answer is malformed, or exceeds a limit of ours.
     #[error(transparent)]
     Head(#[from] HeadError),
+    /// The answer is no HTTP at all: another protocol is spoken there, such as TLS.
+    #[error("answer is no HTTP: it begins with \"{}\"", .began.escape_ascii())]
+    NotHttp {
+        /// Its first bytes, at most 32.
+        began: Bytes,
+    },
     /// The server refused.
     #[error("server refused the connection with {}", .0.status())]
     Refused(Box<Response<Bytes>>),
@@ -160,7 +166,13 @@ impl Opening {
             return self.refused_if_complete();
         }
         let mut input = bytes.to_vec();
-        while let Some(size) = self.head.push(&input)? {
+        loop {
+            let pushed = self.head.push(&input);
+            if !self.head.may_be_response() {
+                let began = self.head.take().into_iter().take(MAX_BEGAN).collect();
+                return Err(Error::NotHttp { began });
+            }
+            let Some(size) = pushed? else { return Ok(None) };
             let leftover = self.head.split_off(size);
             let (status, headers) = self.head.parse_response()?;
             let status =
@@ -182,15 +194,17 @@ impl Opening {
             self.head = Head::new(self.limits.clone());
             input = leftover;
         }
-        Ok(None)
     }
 
     /// The stream ended: the error that this means.
     pub fn receive_eof(&mut self) -> Error {
-        match self.refusal.take() {
-            Some(refusal) => refusal.into_error(),
-            None => Error::Eof { bytes: self.head.len() },
-        }
+        self.refused().unwrap_or_else(|| Error::Eof { bytes: self.head.len() })
+    }
+
+    /// No more will come, be it that the wait is over or that the transport failed: the refusal, if the head
+    /// of one had come, with as much of its body as there is.
+    pub fn refused(&mut self) -> Option<Error> {
+        self.refusal.take().map(RefusalBody::into_error)
     }
 
     fn refused_if_complete(&mut self) -> Result<Option<Agreement>, Error> {
@@ -396,5 +410,8 @@ const RESERVED: [HeaderName; 8] = [
 
 /// How many interim answers are skipped.
 const MAX_INTERIM: usize = 16;
+
+/// How much is kept of an answer that is none.
+const MAX_BEGAN: usize = 32;
 
 const AGENT: &str = concat!("lastword/", env!("CARGO_PKG_VERSION"));

@@ -83,6 +83,11 @@ impl Head {
         Self { bytes: Vec::new(), limits, scanned: 0, line_start: 0, start_line: None, fields: 0 }
     }
 
+    /// Whether the first bytes are those of a response (RFC 9112 section 4), as far as they have come.
+    pub(super) fn may_be_response(&self) -> bool {
+        self.bytes.iter().zip(b"HTTP/").all(|(came, expected)| came == expected)
+    }
+
     /// How many bytes have come.
     pub(super) const fn len(&self) -> usize {
         self.bytes.len()

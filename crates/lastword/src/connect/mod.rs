@@ -72,7 +72,8 @@ impl Client {
         self
     }
 
-    /// Adds a header to the request.
+    /// Adds a header to the request. `Host` takes the place of the URL's, until a redirect leads to another
+    /// origin.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.wishes.header(name, value);
@@ -300,13 +301,15 @@ impl Client {
 
     async fn open(
         &self,
-        opening: Opening,
+        mut opening: Opening,
         mut transport: Box<dyn Transport>,
         addresses: Addresses,
         patience: Patience,
     ) -> Result<WebSocket, ConnectError> {
-        let talk = converse(&mut transport, opening);
-        let agreement = patience.within(Phase::Handshake, talk).await?;
+        let talk = converse(&mut transport, &mut opening);
+        let talked = patience.within(Phase::Handshake, talk).await;
+        // A refusal is one, however its body ends.
+        let agreement = talked.map_err(|failed| opening.refused().map_or(failed, Into::into))?;
         let config = Arc::new(self.wishes.config.clone());
         let shared = Shared::new(transport, agreement, addresses, config, Keeper::Pump);
         tokio::spawn(Pump::new(Arc::clone(&shared)));
@@ -324,7 +327,7 @@ impl fmt::Debug for Client {
 /// Writes the request and reads the answer.
 async fn converse(
     transport: &mut Box<dyn Transport>,
-    mut opening: Opening,
+    opening: &mut Opening,
 ) -> Result<Agreement, ConnectError> {
     transport.write_all(opening.request_bytes()).await.map_err(ConnectError::Lost)?;
     transport.flush().await.map_err(ConnectError::Lost)?;
