@@ -52,5 +52,5 @@ Exit codes:
   4  connection lost: ended without a close frame, reset
   5  the peer broke the protocol, or exceeded a limit of ours
   6  timed out; or less came than was expected
-  7  aborted
+  7  aborted, as by a second Ctrl-C, or by one before there was a connection
   8  what came differs from the recording (replay --compare)";

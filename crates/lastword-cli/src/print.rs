@@ -79,6 +79,20 @@ macro_rules! note {
 
 pub(crate) use {note, out};
 
+/// Whether anybody reads what is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Audience {
+    There,
+    /// A closed pipe is no failure: whoever reads has read enough.
+    Gone,
+}
+
+impl From<io::Result<()>> for Audience {
+    fn from(written: io::Result<()>) -> Self {
+        if written.is_ok() { Self::There } else { Self::Gone }
+    }
+}
+
 /// An error with all its sources, in one line.
 pub(crate) fn chain(error: &dyn Error) -> String {
     let mut line = error.to_string();

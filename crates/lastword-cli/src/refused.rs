@@ -4,7 +4,7 @@ use std::io;
 
 use http::StatusCode;
 use lastword::ConnectError;
-use lastword::dial::ProxyError;
+use lastword::dial::{ProxyError, without_user};
 use lastword::proto::handshake::client;
 
 use crate::exit::Outcome;
@@ -16,7 +16,8 @@ const BODY_LINES: usize = 10;
 
 /// Tells all of it, on standard error.
 pub(crate) fn tell(url: &str, error: &ConnectError) {
-    crate::print::note!("no connection to {}: {}", escape(url), Style::Bad.of(chain(error)));
+    let url = without_user(url);
+    crate::print::note!("no connection to {}: {}", escape(&url), Style::Bad.of(chain(error)));
     if let ConnectError::Handshake(client::Error::Refused(response)) = error {
         let start = format!("HTTP/1.1 {}", response.status());
         crate::print::note!("{}", head(&start, response.headers(), '<'));
@@ -65,6 +66,12 @@ fn elsewhere(place: &str, error: &io::Error) -> &'static str {
         }
         _ => "Try another address, or another port.",
     }
+}
+
+/// We were asked to stop before there was a connection.
+pub(crate) fn stopped(url: &str) -> Outcome {
+    crate::print::note!("stopped before {} had answered", escape(&without_user(url)));
+    Outcome::Aborted
 }
 
 /// What to try next, if there is anything.

@@ -11,9 +11,17 @@ use crate::print::json as json_line;
 
 /// Prints one event.
 pub(crate) fn event(value: &Value) {
-    let mut out = io::stdout().lock();
     // A reader that went away wants no more events; the connection goes on all the same.
-    let _ = writeln!(out, "{}", json_line(value)).and_then(|()| out.flush());
+    let _ = write(value);
+}
+
+/// Prints one event, if anybody reads it.
+///
+/// # Errors
+/// When nobody does.
+pub(crate) fn write(value: &Value) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{}", json_line(value)).and_then(|()| out.flush())
 }
 
 /// A message that came.

@@ -360,37 +360,3 @@ fn the_largest_messages_and_windows_come_through() {
     assert_eq!((code, &result["answered"]), (0, &30.into()), "{result:#}");
     assert_eq!(result["bytes"], 30 << 20);
 }
-
-/// The examples of the help are right as far as the arguments go: they fail for want of a server, or
-/// run.
-#[test]
-fn the_examples_of_the_help_run() {
-    let url = serve(echo);
-    let help =
-        Command::new(env!("CARGO_BIN_EXE_lastword")).args(["bench", "--help"]).output().unwrap();
-    let help = String::from_utf8_lossy(&help.stdout).into_owned();
-    let examples: Vec<&str> =
-        help.lines().filter_map(|line| line.trim().strip_prefix("lastword bench ws://")).collect();
-    assert!(examples.len() >= 5, "{help}");
-    for example in examples {
-        let command = example.split("  ").next().unwrap();
-        let mut args: Vec<&str> = command
-            .split_whitespace()
-            .skip(1)
-            .filter(|arg| {
-                !arg.ends_with(".svg")
-                    && !arg.ends_with(".csv")
-                    && *arg != "--svg"
-                    && *arg != "--csv"
-            })
-            .collect();
-        // All that differs from what the help shows: how long it takes.
-        if !args.contains(&"-n") {
-            args.retain(|arg| *arg != "-d" && *arg != "30" && *arg != "5");
-            args.extend(["-d", "0.1", "--warm-up", "0"]);
-        }
-        let output = bench(&url, &args);
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(0), "{example}: {said}");
-    }
-}

@@ -258,23 +258,3 @@ fn an_interrupt_ends_with_the_sum_so_far() {
     assert_eq!((&last["ev"], &last["stopped"]), (&"summary".into(), &true.into()));
     assert_eq!(child.wait().unwrap().code(), Some(7));
 }
-
-#[test]
-fn the_examples_of_the_help_run() {
-    let help = said(&run(&["check", "--help"], ""));
-    let server = Server::start(&["--ping-interval", "1"]);
-    let examples: Vec<&str> =
-        help.lines().filter_map(|line| line.trim_start().strip_prefix("lastword ")).collect();
-    assert_eq!(examples.len(), 5, "{help}");
-    for example in examples {
-        // What stands far to the right says what it is for.
-        let command =
-            example.split("  ").next().unwrap().replace("ws://127.0.0.1:8765", &server.url);
-        // Its openings may take longer than that, which is a warning.
-        let args: Vec<&str> = command.split(' ').chain(["--long", "1"]).collect();
-        let expected = if command.contains("--strict") { 3 } else { 0 };
-        let output = run(&args, "");
-        let error = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(expected), "{command}: {error}");
-    }
-}

@@ -231,28 +231,3 @@ fn what_cannot_be_asked_is_wrong_usage() {
     drop(free);
     assert_eq!(run(&url, &[]).status.code(), Some(1));
 }
-
-#[test]
-fn the_examples_of_the_help_run() {
-    let help =
-        Command::new(env!("CARGO_BIN_EXE_lastword")).args(["ping", "--help"]).output().unwrap();
-    let help = String::from_utf8_lossy(&help.stdout).into_owned();
-    assert!(help.contains("Exit codes:"), "{help}");
-    let examples = help.lines().filter_map(|line| line.trim().strip_prefix("lastword ping ws://"));
-    let mut ran = 0;
-    for example in examples.filter(|example| example.contains(" -n ")) {
-        let url = serve(|stream| answer_all(stream, |_| true));
-        let args: Vec<&str> = example
-            .split_whitespace()
-            .skip(1)
-            .take_while(|word| {
-                word.starts_with('-') || word.starts_with(|c: char| c.is_ascii_digit())
-            })
-            .collect();
-        let output = run(&url, &args);
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(0), "{example}: {said}");
-        ran += 1;
-    }
-    assert_eq!(ran, 2);
-}

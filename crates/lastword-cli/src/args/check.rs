@@ -60,4 +60,4 @@ Exit codes:
   1  no connection: refused, unreachable, not a WebSocket server
   2  wrong usage
   3  the server is wrong
-  7  stopped by Ctrl-C";
+  7  stopped by Ctrl-C, or by another signal";

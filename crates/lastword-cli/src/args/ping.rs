@@ -101,8 +101,8 @@ impl PingArgs {
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  lastword ping ws://127.0.0.1:8765               one ping a second, until Ctrl-C
-  lastword ping ws://127.0.0.1:8765 -n 3 -i 200ms three of them
+  lastword ping ws://127.0.0.1:8765                one ping a second, until Ctrl-C
+  lastword ping ws://127.0.0.1:8765 -n 3 -i 200ms  three of them
   lastword ping wss://example.com/feed -n 5 --timeout 1 && echo it answers
   lastword ping ws://127.0.0.1:8765 -n 3 -i 50ms --json";
 

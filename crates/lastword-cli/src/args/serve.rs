@@ -173,4 +173,4 @@ Examples:
   lastword serve --tls --host 0.0.0.0    TLS, with a certificate for the purpose
   lastword serve --port 0 --report json  a free port, and one JSON object per event
 
-Ctrl-C and SIGTERM close all connections with 1001 and say how each of them ended.";
+Ctrl-C, SIGTERM and SIGHUP close all connections with 1001 and say how each of them ended.";

@@ -1,5 +1,5 @@
 //! A load from its first connection to its last: all are opened, all begin together, all are closed when
-//! it is enough or Ctrl-C says so.
+//! it is enough or a signal says so.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +21,7 @@ use super::progress::Progress;
 use super::result::{Carried, LoadResult};
 use super::schedule::Schedule;
 use crate::args::Target;
+use crate::stop::Stop;
 
 /// How many connections are opened at the same time, so that a server's backlog has room for them.
 const OPENING_AT_ONCE: usize = 128;
@@ -33,7 +34,7 @@ const LOOK: Duration = Duration::from_millis(5);
 pub(super) enum Because {
     /// It did what was asked for.
     Done,
-    /// Ctrl-C.
+    /// Ctrl-C, or another signal.
     Interrupted,
     /// No connection was left.
     Deserted,
@@ -47,6 +48,7 @@ pub(super) async fn run(
     plan: Plan,
     target: Target,
     progress: &Progress,
+    stop: &mut Stop,
 ) -> Result<LoadResult, Box<ConnectError>> {
     let shared = Arc::new(Shared {
         payloads: Payloads::new(plan.kind, plan.size),
@@ -57,19 +59,19 @@ pub(super) async fn run(
     let (go, went) = watch::channel(None);
     let mut campaign =
         Campaign { shared, lines: Vec::new(), talks: JoinSet::new(), compressed: false };
-    let mut because = campaign.open(target, &went, progress).await?;
+    let mut because = campaign.open(target, &went, progress, stop).await?;
     let mut carried = None;
     if because == Because::Done {
         let schedule = Arc::new(Schedule::new(&plan, campaign.lines.len()));
         let _ = go.send(Some(Arc::clone(&schedule)));
-        let (why, worked, paced) = campaign.carry(&schedule, progress).await;
+        let (why, worked, paced) = campaign.carry(&schedule, progress, stop).await;
         because = why;
         carried = Some((schedule, worked, paced));
     }
     progress.closing();
     // Whoever has not begun yet need not begin any more.
     drop(go);
-    campaign.close().await;
+    campaign.close(stop).await;
     let (shard, connections) = campaign.shared.books.close();
     let carried = carried.map(|(schedule, worked, paced)| {
         Carried::new(schedule.measured(plan.until), worked, &paced)
@@ -98,15 +100,14 @@ impl Campaign {
         target: Target,
         went: &Go,
         progress: &Progress,
+        stop: &mut Stop,
     ) -> Result<Because, Box<ConnectError>> {
-        let interrupted = tokio::signal::ctrl_c();
-        tokio::pin!(interrupted);
         let count = self.shared.plan.connections;
         let began = Instant::now();
         progress.opening(0, count);
         let ws = tokio::select! {
             opened = target.clone().connect() => opened?,
-            _ = &mut interrupted => return Ok(Because::Interrupted),
+            () = stop.asked() => return Ok(Because::Interrupted),
         };
         self.compressed = ws.opening().deflate.is_some();
         self.begin(ws, began.elapsed(), went);
@@ -122,7 +123,7 @@ impl Campaign {
                     Some(Err(error)) => self.shared.books.failed(&error),
                     None => break Because::Done,
                 },
-                _ = &mut interrupted => break Because::Interrupted,
+                () = stop.asked() => break Because::Interrupted,
             }
             seen += 1;
         };
@@ -145,14 +146,13 @@ impl Campaign {
         &self,
         schedule: &Arc<Schedule>,
         progress: &Progress,
+        stop: &mut Stop,
     ) -> (Because, Worked, Vec<Paced>) {
         let runtime = Handle::current();
         let whole = matches!(self.shared.plan.until, Until::Messages(_));
         let pacers = self.pacers(schedule, &runtime);
         let mut before = Effort::so_far(&runtime);
         let mut warming = true;
-        let interrupted = tokio::signal::ctrl_c();
-        tokio::pin!(interrupted);
         let because = loop {
             let now = Instant::now();
             if warming && now >= schedule.begin {
@@ -169,13 +169,13 @@ impl Campaign {
             let next = schedule.end().map_or(now + LOOK, |end| end.min(now + LOOK));
             tokio::select! {
                 () = sleep_until(next.into()) => {}
-                _ = &mut interrupted => break Because::Interrupted,
+                () = stop.asked() => break Because::Interrupted,
             }
         };
         // Of a number of messages, the last answers belong to what is measured.
         let whole = whole && because == Because::Done;
         if whole {
-            self.wait_for_answers(&pacers).await;
+            self.wait_for_answers(&pacers, stop).await;
         }
         let after = Effort::so_far(&runtime);
         schedule.finish();
@@ -184,7 +184,7 @@ impl Campaign {
             paced.extend(pacer.await);
         }
         if !whole {
-            self.wait_for_answers(&[]).await;
+            self.wait_for_answers(&[], stop).await;
         }
         (because, after.since(&before, self.shared.plan.threads), paced)
     }
@@ -206,8 +206,8 @@ impl Campaign {
             .collect()
     }
 
-    /// Until nothing is missing, patience is over, or Ctrl-C.
-    async fn wait_for_answers(&self, pacers: &[JoinHandle<Paced>]) {
+    /// Until nothing is missing, patience is over, or we are stopped.
+    async fn wait_for_answers(&self, pacers: &[JoinHandle<Paced>], stop: &mut Stop) {
         let answered = self.shared.plan.work.is_answered();
         let all = async {
             loop {
@@ -221,12 +221,12 @@ impl Campaign {
         };
         tokio::select! {
             _ = tokio::time::timeout(self.shared.plan.patience, all) => {}
-            _ = tokio::signal::ctrl_c() => {}
+            () = stop.asked() => {}
         }
     }
 
-    /// Closes all connections; another Ctrl-C does not wait for the server.
-    async fn close(&mut self) {
+    /// Closes all connections; who asks again to stop does not wait for the server.
+    async fn close(&mut self, stop: &mut Stop) {
         self.shared.closing.store(true, Ordering::Relaxed);
         for line in &self.lines {
             line.sender.close(CloseCode::NORMAL, "");
@@ -234,7 +234,7 @@ impl Campaign {
         loop {
             tokio::select! {
                 talk = self.talks.join_next() => if talk.is_none() { return },
-                _ = tokio::signal::ctrl_c() => {
+                () = stop.asked() => {
                     for line in &self.lines {
                         line.sender.abort();
                     }

@@ -31,6 +31,7 @@ use self::result::LoadResult;
 
 use crate::args::{BenchArgs, Talk};
 use crate::exit::Outcome;
+use crate::stop::Stop;
 use crate::{print, refused, runtime, style};
 
 pub(crate) fn run(args: &BenchArgs, talk: Talk) -> Outcome {
@@ -47,14 +48,15 @@ pub(crate) fn run(args: &BenchArgs, talk: Talk) -> Outcome {
     machine::allow_many_sockets();
     let plan = Plan::of(&args.load);
     let url = lastword::dial::without_user(&args.target.url);
-    if !args.json && talk != Talk::Quiet && say(&heading(&url, &plan)).is_err() {
-        return Outcome::Closed;
-    }
     let mut threads = Builder::new_multi_thread();
     threads.worker_threads(plan.threads);
     let progress = Progress::new(talk);
     runtime::on(threads, Outcome::NoConnection, async {
-        let result = campaign::run(plan, target, &progress).await;
+        let mut stop = Stop::listen();
+        if !args.json && talk != Talk::Quiet && say(&heading(&url, &plan)).is_err() {
+            return Outcome::Closed;
+        }
+        let result = campaign::run(plan, target, &progress, &mut stop).await;
         progress.done();
         match result {
             Ok(result) => tell(args, &url, &result),

@@ -27,6 +27,7 @@ use self::probe::{Force, Mark, Offer, Probe};
 use self::run::{Findings, Stopped};
 use self::seen::Opened;
 use crate::args::{CheckArgs, Talk, Target, TargetArgs};
+use crate::stop::Stop;
 use crate::{print, refused, report, runtime};
 
 /// How a check ended.
@@ -38,7 +39,7 @@ pub(crate) enum Verdict {
     /// As clap's own.
     Usage = 2,
     Wrong = 3,
-    /// Stopped by Ctrl-C.
+    /// Stopped by Ctrl-C, or another signal.
     Stopped = 7,
 }
 
@@ -87,8 +88,17 @@ async fn check(
 ) -> Verdict {
     let url = target_args.url.as_str();
     let waits = Waits { patience: args.patience, long: args.long };
+    let mut stop = Stop::listen();
     let mut progress = show::Progress::begin(probes.len(), talk);
-    let facts = match look(target, waits).await {
+    let looked = tokio::select! {
+        looked = look(target, waits) => looked,
+        () = stop.asked() => {
+            progress.end();
+            refused::stopped(url);
+            return Verdict::Stopped;
+        }
+    };
+    let facts = match looked {
         Ok(facts) => facts,
         Err(Turned::Away(error)) => {
             progress.end();
@@ -103,7 +113,7 @@ async fn check(
             return Verdict::NoConnection;
         }
     };
-    let findings = run::run(target, probes, waits, facts, args.jobs.get(), |finding| {
+    let findings = run::run(target, probes, waits, facts, args.jobs.get(), &mut stop, |finding| {
         if args.json {
             report::event(&show::object(finding));
         }

@@ -11,6 +11,7 @@ use super::judge::{Judgement, judge};
 use super::play::{Facts, Waits, play};
 use super::probe::{Expect, Force, Mark, Probe, Say};
 use crate::args::Target;
+use crate::stop::Stop;
 
 /// What came of a probe.
 #[derive(Clone, Debug)]
@@ -32,7 +33,7 @@ pub(super) struct Findings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stopped {
     No,
-    /// By Ctrl-C.
+    /// By a signal.
     Early,
 }
 
@@ -68,13 +69,12 @@ pub(super) async fn run(
     waits: Waits,
     facts: Facts,
     jobs: usize,
+    stop: &mut Stop,
     mut tell: impl FnMut(&Finding),
 ) -> Findings {
     let began = Instant::now();
     let mut done: Vec<Option<Finding>> = probes.iter().map(|_| None).collect();
     let mut stopped = Stopped::No;
-    let asked_to_stop = tokio::signal::ctrl_c();
-    tokio::pin!(asked_to_stop);
     for turn_now in TURNS {
         if stopped == Stopped::Early {
             break;
@@ -96,7 +96,7 @@ pub(super) async fn run(
         while stopped == Stopped::No {
             let joined = tokio::select! {
                 joined = tasks.join_next() => joined,
-                _ = &mut asked_to_stop => {
+                () = stop.asked() => {
                     stopped = Stopped::Early;
                     break;
                 }

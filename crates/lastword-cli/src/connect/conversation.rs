@@ -10,7 +10,8 @@ use tokio::time::Instant;
 use super::commands::{self, Command};
 use super::said::Said;
 use super::stage::{Stage, handshake};
-use crate::print::escape;
+use crate::print::{Audience, escape};
+use crate::stop::Stop;
 
 /// When it is enough.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +44,8 @@ pub(super) enum Over {
     Late(Arc<Ending>),
     /// What we were to say made no sense.
     Wrong(Arc<Ending>, String),
+    /// Nobody reads any more what we print.
+    Unread(Arc<Ending>),
     /// The connection ended.
     Ended(Arc<Ending>),
 }
@@ -53,6 +56,7 @@ impl Over {
             Self::Enough(ending)
             | Self::Late(ending)
             | Self::Wrong(ending, _)
+            | Self::Unread(ending)
             | Self::Ended(ending) => ending,
         }
     }
@@ -80,22 +84,25 @@ impl Conversation {
     }
 
     /// Goes on over this connection until it ends, or it is enough.
-    pub(super) async fn over(&mut self, mut ws: WebSocket, stage: &mut dyn Stage) -> Over {
+    pub(super) async fn over(
+        &mut self,
+        mut ws: WebSocket,
+        stage: &mut dyn Stage,
+        stop: &mut Stop,
+    ) -> Over {
         let sender = ws.sender();
         let mut sending = self.left_over.take().map(|message| {
             stage.sent(&message);
             send(sender.clone(), message)
         });
         let mut reading = None;
-        let interrupted = tokio::signal::ctrl_c();
-        tokio::pin!(interrupted);
         let quiet = tokio::time::sleep(Duration::ZERO);
         tokio::pin!(quiet);
         let deadline = self.rules.deadline;
         loop {
             if self.silent && sending.is_none() && reading.is_none() {
                 match self.rules.after {
-                    After::Close => return Over::Enough(ws.close(CloseCode::NORMAL, "").await),
+                    After::Close => return Over::Enough(leave(ws, CloseCode::NORMAL, stop).await),
                     // The answer to a ping shows that the peer has read all that was sent; its own
                     // answers may take a little longer.
                     After::Quiet(_) => {
@@ -107,10 +114,12 @@ impl Conversation {
             tokio::select! {
                 message = ws.recv() => match message {
                     Ok(Some(message)) => {
-                        stage.message(&message);
+                        if stage.message(&message) == Audience::Gone {
+                            return Over::Unread(leave(ws, CloseCode::NORMAL, stop).await);
+                        }
                         self.came += 1;
                         if self.rules.expect.is_some_and(|enough| self.came >= enough) {
-                            return Over::Enough(ws.close(CloseCode::NORMAL, "").await);
+                            return Over::Enough(leave(ws, CloseCode::NORMAL, stop).await);
                         }
                         if let (Some(Reading::Heard), After::Quiet(limit)) = (&reading, self.rules.after) {
                             quiet.as_mut().reset(Instant::now() + limit);
@@ -137,7 +146,7 @@ impl Conversation {
                         sending = Some(send(sender.clone(), message));
                     }
                     Some(Said::Command(Command::Close(code, reason))) => {
-                        return Over::Enough(ws.close(code, reason).await);
+                        return Over::Enough(said_goodbye(ws, code, reason, stop).await);
                     }
                     Some(Said::Command(command)) => match self.obey(command, &sender, stage) {
                         Obeyed::Done => {}
@@ -148,7 +157,7 @@ impl Conversation {
                     },
                     Some(Said::Misspelt(why)) => stage.note(&why),
                     Some(Said::Wrong(why)) => {
-                        return Over::Wrong(ws.close(CloseCode::GOING_AWAY, "").await, why);
+                        return Over::Wrong(leave(ws, CloseCode::GOING_AWAY, stop).await, why);
                     }
                     None => self.silent = true,
                 },
@@ -160,10 +169,13 @@ impl Conversation {
                     }
                 }
                 () = &mut quiet, if matches!(reading, Some(Reading::Heard)) && self.rules.expect.is_none() => {
-                    return Over::Enough(ws.close(CloseCode::NORMAL, "").await);
+                    return Over::Enough(leave(ws, CloseCode::NORMAL, stop).await);
                 }
-                () = until(deadline) => return Over::Late(ws.close(CloseCode::NORMAL, "").await),
-                _ = &mut interrupted => return Over::Enough(ws.close(CloseCode::GOING_AWAY, "").await),
+                () = until(deadline) => return Over::Late(leave(ws, CloseCode::NORMAL, stop).await),
+                () = stop.asked() => {
+                    stage.stopped();
+                    return Over::Enough(leave(ws, CloseCode::GOING_AWAY, stop).await);
+                }
             }
         }
     }
@@ -242,6 +254,25 @@ async fn read_by_peer(reading: &mut Option<Reading>) {
     match reading {
         Some(Reading::Asked(asked)) => asked.await,
         _ => std::future::pending().await,
+    }
+}
+
+/// Closes; who asks again to stop does not wait for the peer.
+async fn leave(ws: WebSocket, code: CloseCode, stop: &mut Stop) -> Arc<Ending> {
+    said_goodbye(ws, code, String::new(), stop).await
+}
+
+/// The same, with a reason.
+async fn said_goodbye(
+    ws: WebSocket,
+    code: CloseCode,
+    reason: String,
+    stop: &mut Stop,
+) -> Arc<Ending> {
+    let sender = ws.sender();
+    tokio::select! {
+        ending = ws.close(code, reason) => ending,
+        () = stop.asked() => sender.abort(),
     }
 }
 

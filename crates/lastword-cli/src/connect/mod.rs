@@ -17,12 +17,13 @@ use tokio::time::Instant;
 use self::conversation::{After, Conversation, Over, Rules};
 use self::recorded::{Recorded, Shown};
 use self::said::Said;
-use self::stage::{Clock, InPipe, InReport, OnTerminal, Settings, Stage};
+use self::stage::{Clock, InPipe, InReport, Line, OnTerminal, Settings, Stage};
 use self::terminal::Terminal;
 use crate::args::{ConnectArgs, RecordArgs, Talk, Target, Wrong};
 use crate::exit::Outcome;
 use crate::recording::{Recorder, is_standard_output};
 use crate::show::Show;
+use crate::stop::Stop;
 use crate::{print, refused, report, runtime};
 
 pub(crate) fn run(args: ConnectArgs, talk: Talk) -> Outcome {
@@ -77,15 +78,20 @@ async fn converse(
         && args.expect.is_none()
         && io::stdin().is_terminal()
         && io::stdout().is_terminal();
+    let mut stop = Stop::listen();
     // A server that cannot be reached is told before the terminal is taken.
-    let mut connections = match Connections::first(target, &args, talk).await {
+    let connections = tokio::select! {
+        connections = Connections::first(target, &args, talk) => connections,
+        () = stop.asked() => return refused::stopped(&url),
+    };
+    let mut connections = match connections {
         Ok(connections) => connections,
         Err(outcome) => return outcome,
     };
     let (mut conversation, mut stage): (Conversation, Box<dyn Stage>) = if people {
         match Terminal::open(args.history.clone()) {
             Ok((terminal, said)) => {
-                let stage = OnTerminal { terminal, url, settings };
+                let stage = OnTerminal { terminal, url: url.clone(), settings, line: Line::New };
                 (Conversation::new(said, rules(After::Close)), Box::new(stage))
             }
             Err(error) => {
@@ -111,9 +117,16 @@ async fn converse(
         stage = Box::new(recorded.over(stage));
     }
     let over = loop {
-        let Some(ws) = connections.next().await else { return connections.given_up() };
+        let next = tokio::select! {
+            next = connections.next() => next,
+            () = stop.asked() => {
+                stage.stopped();
+                return refused::stopped(&url);
+            }
+        };
+        let Some(ws) = next else { return connections.given_up() };
         stage.opened(ws.opening());
-        let over = conversation.over(ws, &mut *stage).await;
+        let over = conversation.over(ws, &mut *stage, &mut stop).await;
         stage.ended(over.ending());
         match &over {
             Over::Ended(_) if connections.come_again() => {}
@@ -126,6 +139,9 @@ async fn converse(
 fn outcome(over: &Over, args: &ConnectArgs, came: u64) -> Outcome {
     if let Over::Wrong(_, why) = over {
         return refused::misused(why);
+    }
+    if let Over::Unread(_) = over {
+        return Outcome::Closed;
     }
     if let Some(expected) = args.expect.filter(|expected| came < *expected) {
         let limit = args.timeout.filter(|_| matches!(over, Over::Late(_)));

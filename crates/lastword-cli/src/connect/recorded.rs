@@ -6,6 +6,7 @@ use lastword::{Ending, Farewell, First, Message, Opening, Role};
 use serde_json::json;
 
 use super::stage::Stage;
+use crate::print::Audience;
 use crate::recording::line::{self, Opened};
 use crate::recording::{Place, Recorder};
 use crate::report;
@@ -59,10 +60,11 @@ impl Stage for Recorded {
         }
     }
 
-    fn message(&mut self, message: &Message) {
-        self.recorder.write(&line::message(self.now(), Role::Server, message));
-        if let Some(stage) = &mut self.stage {
-            stage.message(message);
+    fn message(&mut self, message: &Message) -> Audience {
+        let kept = self.recorder.write(&line::message(self.now(), Role::Server, message));
+        match &mut self.stage {
+            Some(stage) => stage.message(message),
+            None => kept,
         }
     }
 
@@ -76,6 +78,12 @@ impl Stage for Recorded {
     fn note(&mut self, note: &str) {
         if let Some(stage) = &mut self.stage {
             stage.note(note);
+        }
+    }
+
+    fn stopped(&mut self) {
+        if let Some(stage) = &mut self.stage {
+            stage.stopped();
         }
     }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::terminal::Terminal;
 use crate::args::{Framing, Talk};
 use crate::exit::Outcome;
-use crate::print::{escape, head, json as json_line};
+use crate::print::{Audience, escape, head, json as json_line};
 use crate::report;
 use crate::show::Show;
 use crate::style::Style;
@@ -19,11 +19,13 @@ pub(super) trait Stage {
     /// A connection is there.
     fn opened(&mut self, opening: &Opening);
     /// A message came.
-    fn message(&mut self, message: &Message);
+    fn message(&mut self, message: &Message) -> Audience;
     /// A message of ours is on its way. Whoever wrote it has seen it.
     fn sent(&mut self, _: &Message) {}
     /// Something beside the matter.
     fn note(&mut self, note: &str);
+    /// We are asked to stop, and close.
+    fn stopped(&mut self) {}
     /// A connection ended; it is the last, or another will follow.
     fn ended(&mut self, ending: &Ending);
 }
@@ -67,6 +69,17 @@ pub(super) struct OnTerminal {
     pub(super) terminal: Terminal,
     pub(super) url: String,
     pub(super) settings: Settings,
+    /// Where the cursor is.
+    pub(super) line: Line,
+}
+
+/// Where the cursor is when a connection has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Line {
+    /// In a new line, as whoever typed the last word has left it.
+    New,
+    /// Behind the prompt, and perhaps half a line.
+    Prompt,
 }
 
 impl Stage for OnTerminal {
@@ -83,21 +96,25 @@ impl Stage for OnTerminal {
         }
     }
 
-    fn message(&mut self, message: &Message) {
+    fn message(&mut self, message: &Message) -> Audience {
         let shown = self.settings.show.message(message);
         let line = format!("{}{} {shown}", self.settings.stamp(), Style::Incoming.of('<'));
         self.terminal.print(&line);
+        Audience::There
     }
 
     fn note(&mut self, note: &str) {
         self.terminal.print(&Style::Dim.of(note).to_string());
     }
 
+    fn stopped(&mut self) {
+        self.line = Line::Prompt;
+    }
+
     fn ended(&mut self, ending: &Ending) {
         let sentence = escape(&ending.to_string()).into_owned();
         let style = if ending.is_clean() { Style::Good } else { Style::Bad };
-        if ending.first != Some(First::Us) {
-            // The prompt, and perhaps half a line, still stand there.
+        if ending.first != Some(First::Us) || self.line == Line::Prompt {
             crate::print::note!();
         }
         crate::print::note!("{}", style.of(sentence));
@@ -117,7 +134,7 @@ impl Stage for InPipe {
         }
     }
 
-    fn message(&mut self, message: &Message) {
+    fn message(&mut self, message: &Message) -> Audience {
         let mut out = io::stdout().lock();
         let stamp = self.settings.stamp();
         let written = match (self.framing, message) {
@@ -142,10 +159,7 @@ impl Stage for InPipe {
             }
             (Framing::Lines | Framing::Whole, message) => out.write_all(message.payload()),
         };
-        // A closed pipe is no failure: whoever reads has read enough.
-        if written.and_then(|()| out.flush()).is_err() {
-            std::process::exit(0);
-        }
+        written.and_then(|()| out.flush()).into()
     }
 
     fn note(&mut self, note: &str) {
@@ -186,8 +200,8 @@ impl Stage for InReport {
         report::event(&json!({ "ev": "open", "peer": self.peer, "compression": compression }));
     }
 
-    fn message(&mut self, message: &Message) {
-        report::event(&report::message(self.peer, message));
+    fn message(&mut self, message: &Message) -> Audience {
+        report::write(&report::message(self.peer, message)).into()
     }
 
     fn note(&mut self, note: &str) {

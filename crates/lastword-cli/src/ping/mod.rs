@@ -17,6 +17,7 @@ use self::stage::Stage;
 use self::tally::Tally;
 use crate::args::{PingArgs, Talk, Target};
 use crate::exit::Outcome;
+use crate::stop::Stop;
 use crate::{print, refused, report, runtime};
 
 pub(crate) fn run(args: &PingArgs, talk: Talk) -> Outcome {
@@ -44,7 +45,12 @@ enum Answer {
 }
 
 async fn ask(args: &PingArgs, timeout: Duration, target: Target, talk: Talk) -> Outcome {
-    let ws = match target.connect().await {
+    let mut stop = Stop::listen();
+    let connected = tokio::select! {
+        connected = target.connect() => connected,
+        () = stop.asked() => return refused::stopped(&args.target.url),
+    };
+    let ws = match connected {
         Ok(ws) => ws,
         Err(error) => {
             if args.json {
@@ -65,8 +71,7 @@ async fn ask(args: &PingArgs, timeout: Duration, target: Target, talk: Talk) -> 
     // After a machine slept, one ping says as much as all that were missed.
     due.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let ended = sender.ended();
-    let interrupted = tokio::signal::ctrl_c();
-    tokio::pin!(ended, interrupted);
+    tokio::pin!(ended);
     loop {
         let asked_enough = args.count.is_some_and(|count| tally.sent() >= count.get());
         if asked_enough && answers.is_empty() {
@@ -74,7 +79,7 @@ async fn ask(args: &PingArgs, timeout: Duration, target: Target, talk: Talk) -> 
         }
         tokio::select! {
             biased;
-            _ = &mut interrupted => break,
+            () = stop.asked() => break,
             Some(Ok((number, answer))) = answers.join_next() => {
                 tally.count(answer);
                 stage.answer(number, answer);
@@ -87,10 +92,10 @@ async fn ask(args: &PingArgs, timeout: Duration, target: Target, talk: Talk) -> 
             }
         }
     }
-    // Who waits when the connection is over hears so at once; what waits at Ctrl-C is not lost.
+    // Who waits when the connection is over hears so at once; what waits when we are stopped is not lost.
     answers.abort_all();
     stage.summary(&tally);
-    let ending = leave(&sender).await;
+    let ending = leave(&sender, stop).await;
     stage.ended(&ending);
     outcome(args, &tally, &ending)
 }
@@ -108,12 +113,12 @@ async fn ping(sender: Sender, number: u64, data: String, limit: Duration) -> (u6
     (number, answer)
 }
 
-/// Closes, unless it is over; another Ctrl-C does not wait for the peer.
-async fn leave(sender: &Sender) -> Arc<Ending> {
+/// Closes, unless it is over; who asks again to stop does not wait for the peer.
+async fn leave(sender: &Sender, stop: Stop) -> Arc<Ending> {
     sender.close(CloseCode::NORMAL, "");
     tokio::select! {
         ending = sender.ended() => ending,
-        _ = tokio::signal::ctrl_c() => sender.abort(),
+        () = stop.once() => sender.abort(),
     }
 }
 

@@ -13,13 +13,15 @@ use std::path::Path;
 use serde_json::Value;
 
 pub(crate) use self::line::Place;
-use crate::print::json;
+use crate::print::{Audience, json};
 
 /// Writes a recording, a line for each event, at once.
 pub(crate) struct Recorder {
     /// `None` once it could not be written any more.
     out: Option<Out>,
     name: String,
+    /// Whether somebody still reads it, if it is not in a file.
+    audience: Audience,
 }
 
 enum Out {
@@ -35,23 +37,21 @@ impl Recorder {
     pub(crate) fn create(path: &Path, by: &str, target: &str) -> io::Result<Self> {
         let out =
             if is_standard_output(path) { Out::Standard } else { Out::File(File::create(path)?) };
-        let mut recorder = Self { out: Some(out), name: path.display().to_string() };
+        let name = path.display().to_string();
+        let mut recorder = Self { out: Some(out), name, audience: Audience::There };
         recorder.write(&line::head(by, target));
         Ok(recorder)
     }
 
     /// Writes one line.
-    pub(crate) fn write(&mut self, line: &Value) {
+    pub(crate) fn write(&mut self, line: &Value) -> Audience {
         let text = format!("{}\n", json(line));
         let written = match &mut self.out {
             Some(Out::File(file)) => file.write_all(text.as_bytes()),
             Some(Out::Standard) => {
                 let mut out = io::stdout().lock();
                 let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-                if written.is_err() {
-                    // Whoever reads has read enough.
-                    std::process::exit(0);
-                }
+                self.audience = written.into();
                 Ok(())
             }
             None => Ok(()),
@@ -61,6 +61,7 @@ impl Recorder {
             crate::print::note!("cannot write to {}: {error}; the recording ends here", self.name);
             self.out = None;
         }
+        self.audience
     }
 }
 

@@ -34,7 +34,7 @@ use crate::print;
 use crate::recording::{Recorder, is_standard_output};
 use crate::refused::{misused, not_listening};
 use crate::runtime;
-use crate::stop::asked_to_stop;
+use crate::stop::Stop;
 
 pub(crate) fn run(args: &RelayArgs, talk: Talk) -> Outcome {
     let house = match house(args, talk) {
@@ -80,12 +80,12 @@ async fn relay(args: &RelayArgs, house: House) -> Outcome {
         Err(_) => args.listen.clone(),
     };
     let screen = house.common.screen;
-    let stop = asked_to_stop();
+    let mut stop = Stop::listen();
     screen.listening(&address, &args.target.to_string());
     let totals: Rc<RefCell<Totals>> = Rc::clone(&house.common.totals);
     tokio::select! {
         () = accept(listener, Rc::new(house)) => {}
-        () = stop => {}
+        () = stop.asked() => {}
     }
     screen.summary(*totals.borrow());
     Outcome::Closed

@@ -17,6 +17,7 @@ use super::inflate::Inflater;
 use super::injector::Injector;
 use super::screen::{FrameLine, Screen};
 use crate::args::Fault;
+use crate::print::Audience;
 use crate::recording::line::{self, Opened};
 use crate::recording::{Place, Recorder};
 
@@ -190,7 +191,11 @@ impl Viewer {
     /// The line is made only where it is kept.
     fn record(&self, line: impl FnOnce() -> Value) {
         if let Some(recording) = &self.common.recording {
-            recording.recorder.borrow_mut().write(&line());
+            let audience = recording.recorder.borrow_mut().write(&line());
+            if audience == Audience::Gone {
+                // The end of the tap is the end of what goes through it.
+                std::process::exit(0);
+            }
         }
     }
 

@@ -6,14 +6,14 @@ mod player;
 
 use std::sync::Arc;
 
-use lastword::{HandlerError, Role, Server, Subprotocols, WebSocket};
+use lastword::{CloseCode, HandlerError, Role, Server, Subprotocols, WebSocket};
 
 use self::player::{Comparing, Manner, Played, play};
 use crate::args::{ReplayArgs, Talk, TargetArgs};
 use crate::exit::Outcome;
 use crate::recording::session::Session;
 use crate::show::Show;
-use crate::stop::asked_to_stop;
+use crate::stop::Stop;
 use crate::style::Style;
 use crate::{print, refused, runtime};
 
@@ -57,7 +57,12 @@ async fn connect(args: &ReplayArgs, to: &TargetArgs, session: &Session, talk: Ta
         Ok(target) => target,
         Err(wrong) => return refused::misused(&wrong.to_string()),
     };
-    let ws = match target.connect().await {
+    let mut stop = Stop::listen();
+    let connected = tokio::select! {
+        connected = target.connect() => connected,
+        () = stop.asked() => return refused::stopped(&to.url),
+    };
+    let ws = match connected {
         Ok(ws) => ws,
         Err(error) => {
             refused::tell(&to.url, &error);
@@ -70,13 +75,27 @@ async fn connect(args: &ReplayArgs, to: &TargetArgs, session: &Session, talk: Ta
         }
     };
     let sender = ws.sender();
-    let played = tokio::select! {
-        played = play(ws, session, manner(args, Role::Client), shown) => played,
-        _ = tokio::signal::ctrl_c() => {
-            sender.abort();
-            return Outcome::Aborted;
+    let playing = play(ws, session, manner(args, Role::Client), shown);
+    tokio::pin!(playing);
+    let mut stopped = false;
+    let played = loop {
+        tokio::select! {
+            played = &mut playing => break played,
+            // The first time politely.
+            () = stop.asked() => match std::mem::replace(&mut stopped, true) {
+                false => sender.close(CloseCode::GOING_AWAY, ""),
+                true => drop(sender.abort()),
+            },
         }
     };
+    if stopped {
+        // What had not come yet is not missing.
+        let played = Played { difference: None, ..played };
+        if talk != Talk::Quiet {
+            crate::print::note!("{}", told(&played, session, Role::Client));
+        }
+        return Outcome::Aborted;
+    }
     if let Some(difference) = &played.difference {
         say(&Style::Bad.of(print::escape_lines(&difference.to_string())).to_string());
         return Outcome::Different;
@@ -97,7 +116,7 @@ async fn serve(args: &ReplayArgs, listen: &str, session: Session, talk: Talk) ->
         Err(error) => return refused::not_listening(listen, &error),
     };
     let address = bound.local_addr().map_or_else(|_| listen.to_owned(), |found| found.to_string());
-    let stop = asked_to_stop();
+    let stop = Stop::listen();
     say(&format!("Replaying {} on ws://{address} (Ctrl-C to stop)", args.file.display()));
     let (session, manner) = (Arc::new(session), manner(args, Role::Server));
     let handler = move |ws: WebSocket| {
@@ -112,7 +131,7 @@ async fn serve(args: &ReplayArgs, listen: &str, session: Session, talk: Talk) ->
             Ok::<(), HandlerError>(())
         }
     };
-    bound.serve_until(handler, stop).await;
+    bound.serve_until(handler, stop.once()).await;
     Outcome::Closed
 }
 

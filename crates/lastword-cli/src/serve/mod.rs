@@ -22,7 +22,7 @@ use self::pages::Pages;
 use self::rooms::Rooms;
 use crate::args::{ServeArgs, Talk, Wrong};
 use crate::exit::Outcome;
-use crate::stop::asked_to_stop;
+use crate::stop::Stop;
 use crate::{print, refused, report, runtime};
 
 pub(crate) fn run(args: &ServeArgs, talk: Talk) -> Outcome {
@@ -92,13 +92,13 @@ async fn serve(args: &ServeArgs, server: Server, talk: Talk) -> io::Result<()> {
     let handler = Arc::new(Handler::of(args));
     let server = server.observe(move |outcome| tell(show, outcome));
     let bound = bind(args, server).await?;
-    let stop = asked_to_stop();
+    let stop = Stop::listen();
     announce(show, &handler, args, bound.local_addr().ok());
     let handler = move |ws: WebSocket| {
         let handler = Arc::clone(&handler);
         async move { handler.handle(ws, show).await }
     };
-    let report = bound.serve_until(handler, stop).await;
+    let report = bound.serve_until(handler, stop.once()).await;
     if show == Show::Lines && report.stuck > 0 {
         crate::print::out!("{} connections did not end in time", report.stuck);
     }

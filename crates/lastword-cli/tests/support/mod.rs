@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test takes what it needs")]
 
 pub(crate) mod running;
+#[cfg(unix)]
+pub(crate) mod watched;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
