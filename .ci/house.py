@@ -81,7 +81,7 @@ FAKES = [
     ["lib"],
 ]
 COMMAND = [
-    ["exit", "figures", "stop"],
+    ["advice", "exit", "figures", "stop"],
     ["args"],
     ["style"],
     ["print"],

@@ -1,5 +1,6 @@
 //! `lastword` on the command line.
 
+mod advice;
 mod args;
 mod bench;
 mod check;

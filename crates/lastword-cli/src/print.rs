@@ -8,6 +8,7 @@ use std::io;
 use http::header::{
     AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION, SET_COOKIE,
 };
+use lastword::dial::without_user;
 use serde_json::Value;
 use tracing_subscriber::EnvFilter;
 
@@ -33,9 +34,9 @@ pub(crate) fn escape_lines(text: &str) -> String {
 }
 
 fn is_unprintable(character: char) -> bool {
-    // Beside controls: what reorders or hides text on a terminal.
+    // Beside controls: what reorders or hides text on a terminal. Joiners do neither: scripts and emoji need them.
     character.is_control()
-        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+        || matches!(character, '\u{200b}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
         || matches!(character, '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
@@ -146,6 +147,11 @@ pub(crate) fn without_secrets(text: &str) -> Cow<'_, str> {
         })
         .collect();
     format!("{path}?{}{version}", parameters.join("&")).into()
+}
+
+/// A URL for people: without who we are to the server, without what sounds secret, and harmless.
+pub(crate) fn url(url: &str) -> String {
+    escape(&without_secrets(&without_user(url))).into_owned()
 }
 
 /// Whether a parameter's value is likely to prove who somebody is.

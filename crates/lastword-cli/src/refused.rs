@@ -2,13 +2,13 @@
 
 use std::io;
 
-use http::StatusCode;
 use lastword::ConnectError;
-use lastword::dial::{ProxyError, without_user};
+use lastword::dial::ProxyError;
 use lastword::proto::handshake::client;
 
+use crate::advice;
 use crate::exit::Outcome;
-use crate::print::{chain, escape, escape_lines, head};
+use crate::print::{chain, escape, escape_lines, head, url as shown};
 use crate::style::Style;
 
 /// How many lines of a refusal's body are shown.
@@ -16,8 +16,10 @@ const BODY_LINES: usize = 10;
 
 /// Tells all of it, on standard error.
 pub(crate) fn tell(url: &str, error: &ConnectError) {
-    let url = without_user(url);
-    crate::print::note!("no connection to {}: {}", escape(&url), Style::Bad.of(chain(error)));
+    crate::print::note!("no connection to {}: {}", shown(url), Style::Bad.of(chain(error)));
+    if let ConnectError::Proxy { source: ProxyError::Refused { status, headers }, .. } = error {
+        crate::print::note!("{}", head(&format!("HTTP/1.1 {status}"), headers, '<'));
+    }
     if let ConnectError::Handshake(client::Error::Refused(response)) = error {
         let start = format!("HTTP/1.1 {}", response.status());
         crate::print::note!("{}", head(&start, response.headers(), '<'));
@@ -70,106 +72,13 @@ fn elsewhere(place: &str, error: &io::Error) -> &'static str {
 
 /// We were asked to stop before there was a connection.
 pub(crate) fn stopped(url: &str) -> Outcome {
-    crate::print::note!("stopped before {} had answered", escape(&without_user(url)));
+    crate::print::note!("stopped before {} had answered", shown(url));
     Outcome::Aborted
 }
 
 /// What to try next, if there is anything.
 pub(crate) fn advise(error: &ConnectError) {
-    if let Some(advice) = advice(error) {
+    if let Some(advice) = advice::of(error) {
         crate::print::note!("{advice}");
-    }
-}
-
-fn advice(error: &ConnectError) -> Option<&'static str> {
-    Some(match error {
-        ConnectError::Request(_) => "Try without that header, or with another value.",
-        ConnectError::Resolve { .. } => {
-            "Check the name, or the network; --proxy socks5h:// lets a proxy resolve it."
-        }
-        ConnectError::Connect { source, .. } => match source.kind() {
-            io::ErrorKind::ConnectionRefused => {
-                "Nobody listens there. Try another port, or start a server: lastword serve"
-            }
-            io::ErrorKind::AddrNotAvailable => {
-                "Check --local-address: it has to be an address of this machine."
-            }
-            _ => "Check the address and the network; --open-timeout waits longer.",
-        },
-        ConnectError::Unix { source, .. } => match source.kind() {
-            io::ErrorKind::NotFound => "There is no such socket (--unix).",
-            io::ErrorKind::ConnectionRefused => {
-                "Nobody listens there any more: the file is of a server that is gone."
-            }
-            _ => "Check who may use that socket (--unix).",
-        },
-        ConnectError::InvalidProxy(_) => {
-            "Look at http_proxy, https_proxy and all_proxy, or go without: --no-proxy"
-        }
-        ConnectError::Proxy { source: ProxyError::Refused { status, .. }, .. }
-            if *status == StatusCode::PROXY_AUTHENTICATION_REQUIRED =>
-        {
-            "The proxy wants to know who you are: --proxy http://user:password@host:port"
-        }
-        ConnectError::ProxyUnreachable { .. } => {
-            "Check the proxy (--proxy, or http_proxy, https_proxy and all_proxy), or go without it: --no-proxy"
-        }
-        ConnectError::Proxy { .. } | ConnectError::ProxyLost { .. } => {
-            "That is the proxy's doing; go without it: --no-proxy"
-        }
-        ConnectError::Redirect(_) => {
-            "Try the address that it names; --max-redirects 0 shows the answer itself."
-        }
-        ConnectError::Tls { source, .. } => tls(source),
-        ConnectError::Handshake(client::Error::Refused(response)) => {
-            match response.status().as_u16() {
-                401 => {
-                    "It wants to know who you are: --user NAME, --bearer-file FILE, or -H 'Authorization: …'"
-                }
-                403 => "Perhaps it wants an --origin, or other credentials.",
-                404 => "Check the path of the URL.",
-                400 | 426 => "Perhaps it is no WebSocket server, or not under this path.",
-                429 | 503 => "It is busy; --reconnect tries again, after as long as it asks for.",
-                200..=299 => "That is an ordinary web server's answer: check the path of the URL.",
-                _ => return None,
-            }
-        }
-        ConnectError::Handshake(client::Error::Head(_)) => {
-            "That is no HTTP: another protocol, or TLS where ws:// was asked for (try wss://)."
-        }
-        ConnectError::Handshake(client::Error::Eof { bytes: 0 }) | ConnectError::Lost(_) => {
-            "It hung up without a word: perhaps it expects TLS (try wss://), or no WebSocket."
-        }
-        ConnectError::TimedOut { .. } => {
-            "Perhaps a firewall drops it all; --open-timeout waits longer."
-        }
-        _ => return None,
-    })
-}
-
-/// Which certificate, and why not.
-fn tls(error: &io::Error) -> &'static str {
-    use lastword::rustls::{CertificateError, Error};
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
-        Some(Error::InvalidCertificate(why)) => match why {
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-                "The server's certificate has expired: it has to get a new one (--insecure goes on all the same)."
-            }
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                "The server's certificate is not valid yet: is the clock of this machine right?"
-            }
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                "The server's certificate is for another name: --server-name NAME, if that is meant."
-            }
-            CertificateError::UnknownIssuer => {
-                "Nobody that is trusted here has signed the server's certificate: --ca FILE trusts who did."
-            }
-            _ => "The server's certificate cannot be trusted: --ca FILE, or --insecure for a test.",
-        },
-        Some(Error::InvalidMessage(_)) => "That is no TLS: try ws:// instead of wss://.",
-        Some(Error::AlertReceived(_)) => {
-            "The server ended it: perhaps it asks for a certificate (--cert FILE --key FILE)."
-        }
-        _ => "Try ws:// if the server speaks no TLS.",
     }
 }

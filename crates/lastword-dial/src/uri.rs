@@ -207,12 +207,15 @@ const TO_ENCODE: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
-/// A URL, or what should be one, with nothing in front of its last `@`.
+/// A URL, or what should be one, with nothing but the scheme in front of its last `@`.
 #[must_use]
 pub fn without_user(url: &str) -> String {
-    match url.rsplit_once('@') {
-        Some((_, rest)) => format!("…@{rest}"),
-        None => url.to_owned(),
+    match (url.rsplit_once('@'), url.split_once("://")) {
+        (Some((user, rest)), Some((scheme, _))) if user.contains("://") => {
+            format!("{scheme}://…@{rest}")
+        }
+        (Some((_, rest)), _) => format!("…@{rest}"),
+        (None, _) => url.to_owned(),
     }
 }
 

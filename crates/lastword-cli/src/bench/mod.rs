@@ -47,7 +47,7 @@ pub(crate) fn run(args: &BenchArgs, talk: Talk) -> Outcome {
     }
     machine::allow_many_sockets();
     let plan = Plan::of(&args.load);
-    let url = lastword::dial::without_user(&args.target.url);
+    let url = print::url(&args.target.url);
     let mut threads = Builder::new_multi_thread();
     threads.worker_threads(plan.threads);
     let progress = Progress::new(talk);
@@ -69,7 +69,7 @@ pub(crate) fn run(args: &BenchArgs, talk: Talk) -> Outcome {
 }
 
 fn heading(url: &str, plan: &Plan) -> String {
-    format!("{}\n{}\n\n", print::escape(url), table::plan(plan))
+    format!("{}\n{}\n\n", url, table::plan(plan))
 }
 
 fn tell(args: &BenchArgs, url: &str, result: &LoadResult) -> Outcome {

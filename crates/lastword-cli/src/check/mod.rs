@@ -71,7 +71,7 @@ pub(crate) fn run(args: &CheckArgs, talk: Talk) -> Verdict {
     };
     if args.hard
         && !args.yes
-        && let Err(verdict) = confirm(&target_args.url)
+        && let Err(verdict) = confirm(&print::url(&target_args.url))
     {
         return verdict;
     }
@@ -86,7 +86,7 @@ async fn check(
     probes: &[&'static Probe],
     talk: Talk,
 ) -> Verdict {
-    let url = target_args.url.as_str();
+    let url = &print::url(&target_args.url);
     let waits = Waits { patience: args.patience, long: args.long };
     let mut stop = Stop::listen();
     let mut progress = show::Progress::begin(probes.len(), talk);
@@ -107,7 +107,6 @@ async fn check(
         }
         Err(Turned::Elsewhere) => {
             progress.end();
-            let url = print::escape(url);
             crate::print::note!("no connection to {url} itself: it sends clients elsewhere");
             crate::print::note!("lastword connect -v {url} shows where; check that address.");
             return Verdict::NoConnection;
@@ -165,7 +164,7 @@ fn confirm(url: &str) -> Result<(), Verdict> {
             "--hard floods the server, and may bring it down\nIf it is yours, say so with --yes.",
         ));
     }
-    eprint!("--hard floods {}, and may bring it down. Is it yours? [y/N] ", print::escape(url));
+    eprint!("--hard floods {}, and may bring it down. Is it yours? [y/N] ", url);
     let mut answer = String::new();
     let _ = io::stdin().lock().read_line(&mut answer);
     if matches!(answer.trim(), "y" | "Y" | "yes") {

@@ -143,7 +143,7 @@ fn sum(url: &str, findings: &Findings) -> String {
     let fine = Style::Good.of(format!("{} fine", findings.count(Mark::Fine)));
     format!(
         "\n{}: {probes} in {}{stopped}: {fine}{}{}{}{}\n",
-        escape(url),
+        url,
         time(findings.took),
         counted(Mark::Error, "error", "errors"),
         counted(Mark::Warning, "warning", "warnings"),

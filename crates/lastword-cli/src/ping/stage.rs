@@ -31,9 +31,9 @@ impl<'a> Stage<'a> {
             let peer = opening.peer_addr.map(|peer| peer.to_string());
             event(&json!({ "ev": "open", "peer": peer, "bytes": bytes }));
         } else if self.talk != Talk::Quiet {
-            let url = lastword::dial::without_user(&self.args.target.url);
+            let url = crate::print::url(&self.args.target.url);
             let peer = opening.peer_addr.map(|peer| format!(" ({peer})")).unwrap_or_default();
-            line(&format!("Ping {}{peer}, {bytes} bytes of data", escape(&url)));
+            line(&format!("Ping {}{peer}, {bytes} bytes of data", url));
         }
     }
 

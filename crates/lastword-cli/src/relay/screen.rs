@@ -4,7 +4,6 @@ use std::io::{self, Write};
 
 use http::HeaderMap;
 use lastword::Role;
-use lastword::dial::without_user;
 use lastword::proto::{CloseCode, Elided, Kind, Opcode};
 
 use super::frames::Header;
@@ -53,8 +52,10 @@ pub(super) struct FrameLine<'a> {
 
 impl Screen {
     pub(super) fn listening(self, address: &str, target: &str) {
-        let target = without_user(target);
-        self.say(&format!("Relaying ws://{address} to {} (Ctrl-C to stop)", escape(&target)));
+        self.say(&format!(
+            "Relaying ws://{address} to {} (Ctrl-C to stop)",
+            crate::print::url(target)
+        ));
     }
 
     pub(super) fn connected(self, place: Place, peer: &str) {

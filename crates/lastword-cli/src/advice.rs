@@ -1,0 +1,211 @@
+//! What to try next when there is no connection: a sentence for each thing that can be wrong.
+
+use std::io;
+
+use http::StatusCode;
+use lastword::ConnectError;
+use lastword::Phase;
+use lastword::dial::ProxyError;
+use lastword::proto::handshake::client;
+use lastword::rustls::{AlertDescription, CertificateError, Error as TlsError};
+
+/// What to try next, if there is anything.
+pub(crate) fn of(error: &ConnectError) -> Option<&'static str> {
+    Some(match error {
+        ConnectError::Request(_) => "Try without it, or with another value.",
+        ConnectError::Resolve { .. } => {
+            "Check the name, or the network; --resolve HOST:PORT:ADDRESS goes without asking, --proxy socks5h:// lets a proxy ask."
+        }
+        ConnectError::Connect { source, .. } => connecting(source),
+        ConnectError::Unix { source, .. } => match source.kind() {
+            io::ErrorKind::NotFound => "There is no such socket (--unix).",
+            io::ErrorKind::ConnectionRefused => {
+                "Nobody listens there any more: the file is of a server that is gone."
+            }
+            _ => "Check who may use that socket (--unix).",
+        },
+        ConnectError::InvalidProxy(_) => {
+            "Look at http_proxy, https_proxy and all_proxy, or go without: --no-proxy"
+        }
+        ConnectError::Proxy { proxy, source: ProxyError::Refused { status, .. } }
+            if *status == StatusCode::PROXY_AUTHENTICATION_REQUIRED =>
+        {
+            match proxy.credentials() {
+                Some(_) => "The proxy does not take these credentials.",
+                None => {
+                    "The proxy wants to know who you are: --proxy http://user:password@host:port"
+                }
+            }
+        }
+        ConnectError::Proxy { proxy, source: ProxyError::Refused { status, .. } }
+            if *status == StatusCode::UNAUTHORIZED && proxy.credentials().is_some() =>
+        {
+            "The proxy does not take these credentials."
+        }
+        ConnectError::ProxyUnreachable { .. } => {
+            "Check the proxy (--proxy, or http_proxy, https_proxy and all_proxy), or go without it: --no-proxy"
+        }
+        ConnectError::Proxy { .. } | ConnectError::ProxyLost { .. } => {
+            "That is the proxy's doing; go without it: --no-proxy"
+        }
+        ConnectError::Redirect(_) => {
+            "Try the address that it names; --max-redirects 0 shows the answer itself."
+        }
+        ConnectError::Tls { source, .. } => tls(source),
+        ConnectError::Handshake(why) => return answer(why),
+        // In TLS 1.3 a server that refuses us says so when its handshake is over for us.
+        ConnectError::Lost(source) => match alert(source) {
+            Some(alert) => alerted(alert),
+            None => HUNG_UP,
+        },
+        ConnectError::TimedOut { phase, .. } => late(*phase),
+        _ => return None,
+    })
+}
+
+const HUNG_UP: &str =
+    "It hung up without a word: perhaps it expects TLS (try wss://), or no WebSocket.";
+
+fn connecting(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => {
+            "Nobody listens there. Try another port, or start a server: lastword serve"
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            "Check --local-address: it has to be an address of this machine."
+        }
+        _ => "Check the address and the network; --open-timeout waits longer.",
+    }
+}
+
+/// By what was waited for.
+const fn late(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Resolving => {
+            "The resolver does not answer; --resolve HOST:PORT:ADDRESS goes without."
+        }
+        Phase::Connecting => "Perhaps a firewall drops it all; --open-timeout waits longer.",
+        Phase::Proxy => {
+            "The proxy says nothing: wait longer (--open-timeout), or go without (--no-proxy)."
+        }
+        Phase::Tls => {
+            "Somebody is there and does not speak TLS, or is slow: try ws://, or --open-timeout."
+        }
+        _ => {
+            "Somebody is there and says nothing: another protocol, a server that is stuck, or a slow one (--open-timeout)."
+        }
+    }
+}
+
+/// By what the server said instead of what a WebSocket server says.
+fn answer(why: &client::Error) -> Option<&'static str> {
+    use lastword::proto::handshake::NegotiationError;
+    Some(match why {
+        client::Error::Refused(response) => return refused(response.status()),
+        client::Error::NotHttp { began } if is_tls(began) => {
+            "That is TLS, where ws:// was asked for: try wss://."
+        }
+        client::Error::NotHttp { began } if began.starts_with(b"SSH-") => {
+            "That is an SSH server: check the port."
+        }
+        client::Error::NotHttp { .. } => "Another protocol is spoken there: check the port.",
+        client::Error::Head(_) => {
+            "It is a web server, whose answer is malformed: check what is behind that address."
+        }
+        client::Error::Eof { bytes: 0 } => HUNG_UP,
+        client::Error::Eof { .. } => "It hung up in the middle of its answer: look at its log.",
+        client::Error::NoUpgrade | client::Error::Accept { .. } => {
+            "Perhaps it is no WebSocket server, or something in between answers from a cache: lastword check says more."
+        }
+        client::Error::Negotiation(NegotiationError::Subprotocol(_)) => {
+            "It speaks a subprotocol that was not offered: --subprotocol NAME offers one."
+        }
+        client::Error::Negotiation(_) => {
+            "The server's compression is not as it was offered: --no-compression goes without; lastword check says more."
+        }
+        _ => return None,
+    })
+}
+
+fn refused(status: StatusCode) -> Option<&'static str> {
+    Some(match status.as_u16() {
+        401 => {
+            "It wants to know who you are, or does not know you: --user NAME, --bearer-file FILE, or -H 'Authorization: …'"
+        }
+        403 => "Perhaps it wants an --origin, or other credentials.",
+        404 => "Check the path of the URL.",
+        426 => "Perhaps it is no WebSocket server, or wants another version than 13.",
+        400 => "Perhaps it is no WebSocket server, or not under this path.",
+        429 | 503 => "It is busy; --reconnect tries again, after as long as it asks for.",
+        502 | 504 => {
+            "Something in front of the server does not reach it: look at that, and whether the server runs."
+        }
+        500..=599 => "The server itself has failed: look at its log.",
+        200..=299 => "That is an ordinary web server's answer: check the path of the URL.",
+        300..=399 => {
+            "It sends you elsewhere: follow with --max-redirects, or try the address that it names."
+        }
+        _ => return None,
+    })
+}
+
+/// A record of TLS: an alert, or a handshake.
+fn is_tls(began: &[u8]) -> bool {
+    matches!(began, [0x15 | 0x16, 0x03, ..] | [0x15 | 0x16])
+}
+
+/// What the other side of TLS objected to.
+fn alert(error: &io::Error) -> Option<AlertDescription> {
+    match error.get_ref()?.downcast_ref::<TlsError>()? {
+        TlsError::AlertReceived(alert) => Some(*alert),
+        _ => None,
+    }
+}
+
+fn alerted(alert: AlertDescription) -> &'static str {
+    match alert {
+        AlertDescription::CertificateRequired => {
+            "It asks for a certificate of yours: --cert FILE --key FILE"
+        }
+        AlertDescription::UnknownCA
+        | AlertDescription::BadCertificate
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::CertificateExpired
+        | AlertDescription::CertificateRevoked
+        | AlertDescription::UnsupportedCertificate
+        | AlertDescription::AccessDenied => {
+            "It does not accept your certificate (--cert): ask who runs it which one it wants."
+        }
+        AlertDescription::UnrecognisedName => {
+            "It does not know that name: --server-name NAME asks for another one."
+        }
+        AlertDescription::ProtocolVersion | AlertDescription::HandshakeFailure => {
+            "It speaks another version of TLS than 1.2 and 1.3, or asks for a certificate (--cert FILE --key FILE)."
+        }
+        _ => "The server ended TLS: look at its log.",
+    }
+}
+
+/// Which certificate, and why not.
+fn tls(error: &io::Error) -> &'static str {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>()) {
+        Some(TlsError::InvalidCertificate(why)) => match why {
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                "The server's certificate has expired: it has to get a new one (--insecure goes on all the same)."
+            }
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                "The server's certificate is not valid yet: is the clock of this machine right?"
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                "The server's certificate is for another name: --server-name NAME, if that is meant."
+            }
+            CertificateError::UnknownIssuer => {
+                "Nobody that is trusted here has signed the server's certificate: --ca FILE trusts who did."
+            }
+            _ => "The server's certificate cannot be trusted: --ca FILE, or --insecure for a test.",
+        },
+        Some(TlsError::InvalidMessage(_)) => "That is no TLS: try ws:// instead of wss://.",
+        Some(TlsError::AlertReceived(alert)) => alerted(*alert),
+        _ => "Try ws:// if the server speaks no TLS.",
+    }
+}
