@@ -18,6 +18,8 @@ pub(crate) enum Outcome {
     Aborted = 7,
     /// What came is not what was recorded.
     Different = 8,
+    /// Standard output or a recording could not be written.
+    Unwritten = 9,
 }
 
 impl From<Outcome> for ExitCode {
@@ -47,10 +49,11 @@ pub(crate) const TABLE: &str = "
 Exit codes:
   0  closed properly (by us, or by the peer with 1000, 1001, or no code)
   1  no connection: refused, unreachable, not a WebSocket server
-  2  wrong usage
+  2  wrong usage, a bad URL included
   3  closed properly by the peer, with another code
   4  connection lost: ended without a close frame, reset
   5  the peer broke the protocol, or exceeded a limit of ours
   6  timed out; or less came than was expected
   7  aborted, as by a second Ctrl-C, or by one before there was a connection
-  8  what came differs from the recording (replay --compare)";
+  8  what came differs from the recording (replay --compare)
+  9  standard output, or the recording, could not be written";

@@ -29,11 +29,15 @@ use clap::Parser;
 use crate::args::{Args, Command};
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = Args::parse_from(args::with_subcommand(std::env::args_os()));
     style::decide(args.color);
-    print::log_to_stderr(args.verbose);
+    let told = match args.command {
+        Command::Connect(_) | Command::Record(_) => print::Told::Already,
+        _ => print::Told::ByTheLog,
+    };
+    print::log_to_stderr(args.verbose, told);
     let talk = args.talk();
-    match args.command {
+    let code = match args.command {
         Command::Connect(args) => connect::run(*args, talk).into(),
         Command::Serve(args) => serve::run(&args, talk).into(),
         Command::Ping(args) => ping::run(&args, talk).into(),
@@ -45,5 +49,7 @@ fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&args).into(),
         Command::Completions(args) => shell::completions(&args).into(),
         Command::Man(args) => shell::man(&args).into(),
-    }
+    };
+    // However well all else went: what was to be written is not there.
+    if print::is_unwritten() { exit::Outcome::Unwritten.into() } else { code }
 }

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt::Write;
-use std::io;
+use std::io::{self, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::header::{
     AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION, SET_COOKIE,
@@ -11,6 +12,8 @@ use http::header::{
 use lastword::dial::without_user;
 use serde_json::Value;
 use tracing_subscriber::EnvFilter;
+
+use crate::exit::Outcome;
 
 /// Escapes what would move the cursor, change colours or ring the bell, or hide what is written.
 pub(crate) fn escape(text: &str) -> Cow<'_, str> {
@@ -66,7 +69,7 @@ pub(crate) fn json(value: &Value) -> String {
 macro_rules! out {
     ($($line:tt)*) => {{
         use std::io::Write as _;
-        let _ = writeln!(std::io::stdout(), $($line)*);
+        let _ = $crate::print::Audience::from(writeln!(std::io::stdout(), $($line)*));
     }};
 }
 
@@ -90,8 +93,46 @@ pub(crate) enum Audience {
 
 impl From<io::Result<()>> for Audience {
     fn from(written: io::Result<()>) -> Self {
-        if written.is_ok() { Self::There } else { Self::Gone }
+        match written {
+            Ok(()) => return Self::There,
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            Err(error) => unwritten("standard output", &error),
+        }
+        Self::Gone
     }
+}
+
+/// Writes text to standard output, at once.
+pub(crate) fn put(text: &str) -> Audience {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).into()
+}
+
+/// The same, for whoever has nothing to do without a reader.
+pub(crate) fn put_or_leave(text: &str) {
+    if put(text) == Audience::Gone {
+        leave();
+    }
+}
+
+/// Leaves, since nobody reads any more.
+pub(crate) fn leave() -> ! {
+    let outcome = if is_unwritten() { Outcome::Unwritten } else { Outcome::Closed };
+    std::process::exit(outcome as i32)
+}
+
+/// Something was to be written, and could not be: told once, and not forgotten at the end.
+pub(crate) fn unwritten(what: &str, error: &io::Error) {
+    if !UNWRITTEN.swap(true, Ordering::Relaxed) {
+        note!("cannot write {}: {error}", escape(what));
+    }
+}
+
+static UNWRITTEN: AtomicBool = AtomicBool::new(false);
+
+/// Whether something could not be written.
+pub(crate) fn is_unwritten() -> bool {
+    UNWRITTEN.load(Ordering::Relaxed)
 }
 
 /// An error with all its sources, in one line.
@@ -105,10 +146,12 @@ pub(crate) fn chain(error: &dyn Error) -> String {
     escape(&line).into_owned()
 }
 
-/// Sends logs to standard error, as much as was asked for; `LASTWORD_LOG` says more exactly.
-pub(crate) fn log_to_stderr(verbose: u8) {
+/// Sends logs to standard error, as much as was asked for; `LASTWORD_LOG` says more exactly. Handshakes and
+/// endings are told by the subcommands themselves.
+pub(crate) fn log_to_stderr(verbose: u8, told: Told) {
     let level = match verbose {
         0 => "error",
+        1 if told == Told::Already => "error",
         1 => "lastword=info",
         2 => "lastword=debug,lastword::frame=trace",
         _ => "trace",
@@ -119,6 +162,13 @@ pub(crate) fn log_to_stderr(verbose: u8) {
         .with_writer(io::stderr)
         .with_ansi(!crate::style::is_plain())
         .init();
+}
+
+/// Whether handshakes and endings are told to people beside the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    Already,
+    ByTheLog,
 }
 
 /// What proves who somebody is, whoever sends it.

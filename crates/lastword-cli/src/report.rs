@@ -1,13 +1,16 @@
 //! Events as JSON, one object a line, for test tools: what we say, to be held against what was.
 
-use std::io::{self, Write};
 use std::time::Instant;
 
+use data_encoding::BASE64;
+use http::HeaderMap;
+use lastword::dial::ProxyError;
+use lastword::proto::handshake::client;
 use lastword::proto::{FrameCut, OurSide, PeerSide};
-use lastword::{Cause, Cut, Ending, Farewell, First, Message, Tally};
+use lastword::{Cause, ConnectError, Cut, Ending, Farewell, First, Message, Tally};
 use serde_json::{Map, Value, json};
 
-use crate::print::json as json_line;
+use crate::print::{self, Audience};
 
 /// Prints one event.
 pub(crate) fn event(value: &Value) {
@@ -16,18 +19,21 @@ pub(crate) fn event(value: &Value) {
 }
 
 /// Prints one event, if anybody reads it.
-///
-/// # Errors
-/// When nobody does.
-pub(crate) fn write(value: &Value) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    writeln!(out, "{}", json_line(value)).and_then(|()| out.flush())
+pub(crate) fn write(value: &Value) -> Audience {
+    print::put(&format!("{}\n", print::json(value)))
 }
 
 /// A message that came.
 pub(crate) fn message(peer: Option<u16>, message: &Message) -> Value {
     let kind = message.kind().to_string();
-    json!({ "ev": "msg", "peer": peer, "kind": kind, "len": message.len(), "text": message.as_text() })
+    let binary = match message {
+        Message::Binary(bytes) => Value::from(BASE64.encode(bytes)),
+        Message::Text(_) => Value::Null,
+    };
+    json!({
+        "ev": "msg", "peer": peer, "kind": kind, "len": message.len(), "text": message.as_text(),
+        "binary": binary,
+    })
 }
 
 /// A connection that ended.
@@ -55,6 +61,52 @@ pub(crate) fn not_opened(peer: Option<u16>, error: &str) -> Value {
         "ev": "end", "peer": peer, "opened": false, "clean": false, "code": null, "error": error,
         "msgs": 0,
     })
+}
+
+/// A client that got no connection, with all that is known of it.
+pub(crate) fn no_connection(error: &ConnectError) -> Value {
+    let mut event = not_opened(None, &print::chain(error));
+    event["why"] = why_not(error);
+    event
+}
+
+fn why_not(error: &ConnectError) -> Value {
+    match error {
+        ConnectError::Handshake(client::Error::Refused(answer)) => json!({
+            "kind": "refused",
+            "status": answer.status().as_u16(),
+            "headers": headers(answer.headers()),
+            "body": String::from_utf8_lossy(answer.body()),
+        }),
+        ConnectError::Proxy { source: ProxyError::Refused { status, headers: fields }, .. } => {
+            json!({ "kind": "proxy", "status": status.as_u16(), "headers": headers(fields) })
+        }
+        ConnectError::ProxyUnreachable { source, .. } => {
+            json!({ "kind": "proxy", "why": why_not(source) })
+        }
+        ConnectError::TimedOut { phase, .. } => {
+            json!({ "kind": "timed_out", "while": phase.to_string() })
+        }
+        ConnectError::Url { .. } | ConnectError::Request(_) => json!({ "kind": "request" }),
+        ConnectError::Resolve { .. } => json!({ "kind": "resolve" }),
+        ConnectError::Connect { .. } | ConnectError::Unix { .. } => json!({ "kind": "connect" }),
+        ConnectError::Proxy { .. }
+        | ConnectError::ProxyLost { .. }
+        | ConnectError::InvalidProxy(_) => json!({ "kind": "proxy" }),
+        ConnectError::Redirect(_) => json!({ "kind": "redirect" }),
+        ConnectError::Tls { .. } => json!({ "kind": "tls" }),
+        ConnectError::Lost(_) => json!({ "kind": "lost" }),
+        ConnectError::Handshake(_) => json!({ "kind": "handshake" }),
+        _ => json!({ "kind": "other" }),
+    }
+}
+
+/// As in recordings: what is secret is not shown.
+fn headers(fields: &HeaderMap) -> Value {
+    fields
+        .iter()
+        .map(|(name, value)| json!([name.as_str(), print::header_value(name, value)]))
+        .collect()
 }
 
 /// The whole ending.

@@ -6,6 +6,7 @@ use clap::CommandFactory;
 
 use crate::args::{Args, CompletionsArgs, ManArgs};
 use crate::exit::Outcome;
+use crate::print::Audience;
 
 /// The script, on standard output.
 pub(crate) fn completions(args: &CompletionsArgs) -> Outcome {
@@ -43,6 +44,7 @@ pub(crate) fn man(args: &ManArgs) -> Outcome {
 
 /// A reader that went away has read enough.
 fn print(text: &[u8]) -> Outcome {
-    let _ = io::stdout().lock().write_all(text);
+    let mut out = io::stdout().lock();
+    let _ = Audience::from(out.write_all(text).and_then(|()| out.flush()));
     Outcome::Closed
 }

@@ -2,10 +2,11 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 
+use support::running::Folder;
 use support::{Server, answer_opening, lastword, run};
 
 #[test]
@@ -15,6 +16,144 @@ fn a_pipe_gets_its_answers_as_lines_and_ends_well() {
     assert_eq!(String::from_utf8_lossy(&output.stdout), "hi\nyou\n");
     assert_eq!(output.status.code(), Some(0));
     server.line_with("closed by the peer: 1000 (normal closure)");
+}
+
+/// A server that agrees to a handshake, and then does what it is told to do with the stream.
+fn peer(does: impl FnOnce(TcpStream) + Send + 'static) -> (String, std::thread::JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}", listener.local_addr().unwrap());
+    let peer = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        answer_opening(&mut stream);
+        does(stream);
+    });
+    (url, peer)
+}
+
+/// Reads until the client ends, and answers nothing.
+fn silent(mut stream: TcpStream) {
+    let _ = stream.read_to_end(&mut Vec::new());
+}
+
+#[test]
+fn a_time_for_all_is_kept_whoever_does_not_answer() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap();
+    let refused = format!("ws://{}", nobody.local_addr().unwrap());
+    drop(nobody);
+    let stuck = format!("ws://{}", listener.local_addr().unwrap());
+    // Before there is a connection, and while one is waited for again and again.
+    for args in [&[stuck.as_str()][..], &[&refused, "--reconnect"]] {
+        let output = run(&[&["connect", "-t", "0.3", "-m", "x"], args].concat(), "");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(6), "{said}");
+        assert!(said.contains("within 300ms (--timeout)"), "{said}");
+    }
+    // And at its end: a peer that does not close is not waited for.
+    let (url, peer) = peer(silent);
+    let output = run(&["connect", &url, "-t", "0.1", "--listen"], "");
+    peer.join().unwrap();
+    assert_eq!(output.status.code(), Some(6));
+}
+
+#[test]
+fn less_than_was_expected_is_told_with_what_the_peer_said() {
+    let server = Server::start(&["--exec", "echo one; exit 3"]);
+    let output = run(&["connect", &server.url, "-n", "2", "--listen"], "");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("expected 2 messages, 1 came: closed by the peer: 1011"), "{said}");
+    // How it ended says more than that it was too early.
+    assert_eq!(output.status.code(), Some(3), "{said}");
+}
+
+#[test]
+fn each_connection_begins_with_its_hello_and_nothing_is_said_twice() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}", listener.local_addr().unwrap());
+    let peer = std::thread::spawn(move || {
+        let mut heard = Vec::new();
+        for visit in 0..2 {
+            let (mut stream, _) = listener.accept().unwrap();
+            answer_opening(&mut stream);
+            // Three short masked frames: two hellos, and once what was typed.
+            for _ in 0..3 - visit {
+                let mut frame = [0; 7];
+                stream.read_exact(&mut frame).unwrap();
+                heard.push((frame[6] ^ frame[2]) as char);
+            }
+        }
+        heard.into_iter().collect::<String>()
+    });
+    let mut child =
+        lastword(&["connect", &url, "--hello", "a", "--hello", "b", "--reconnect", "--listen"])
+            .spawn()
+            .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(b"c\n").unwrap();
+    assert_eq!(peer.join().unwrap(), "abcab");
+    drop(input);
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn our_own_close_says_what_it_is_told_to_say() {
+    let mut server = Server::start(&[]);
+    let close = ["--close-code", "4001", "--close-reason", "so long"];
+    let output = run(&[&["connect", &server.url, "-m", "x", "-n", "1"], &close[..]].concat(), "");
+    assert_eq!(output.status.code(), Some(0));
+    server.line_with("closed by the peer: 4001 \"so long\"");
+}
+
+#[test]
+fn a_url_alone_connects_and_a_file_is_a_text() {
+    let server = Server::start(&[]);
+    let folder = Folder::new("text-file");
+    let file = folder.path("two lines.txt");
+    std::fs::write(&file, "one\ntwo").unwrap();
+    let output = run(&[&server.url, "--send-text-file", &file, "-n", "1", "--json"], "");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "{\"text\":\"one\\ntwo\"}\n");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_cannot_be_written_is_told_and_not_taken_for_success() {
+    let server = Server::start(&[]);
+    let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+    for args in [
+        &["connect", &server.url, "-m", "x", "-n", "1"][..],
+        &["connect", &server.url, "-m", "x", "-n", "1", "--report", "json"],
+        &["ping", &server.url, "-n", "1"],
+        &["explain", "1006"],
+        &["man"],
+    ] {
+        let output = lastword(args).stdout(full()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(9), "{args:?}: {said}");
+        assert_eq!(
+            said.matches("cannot write standard output: No space left").count(),
+            1,
+            "{said}"
+        );
+    }
+    let output = run(&["record", &server.url, "/dev/full", "-m", "x", "-n", "1"], "");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(9), "{said}");
+    assert!(said.contains("cannot write to /dev/full, the recording ends here"), "{said}");
+}
+
+#[test]
+fn a_report_of_a_refusal_has_its_status_headers_and_body() {
+    let server = Server::start(&["--origin", "https://example.com"]);
+    let url = &server.url;
+    let output = run(&["connect", url, "--origin", "https://a", "--report", "json"], "");
+    let event: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&event["why"]["kind"], &event["why"]["status"]), (&"refused".into(), &403.into()));
+    assert!(event["why"]["headers"].as_array().unwrap().iter().any(|h| h[0] == "content-type"));
+    assert!(event["why"]["body"].as_str().unwrap().contains("origin"), "{event}");
+    let nobody = run(&["connect", "ws://nobody.invalid", "--report", "json"], "");
+    let event: serde_json::Value = serde_json::from_slice(&nobody.stdout).unwrap();
+    assert_eq!(event["why"]["kind"], "resolve");
 }
 
 #[test]

@@ -113,6 +113,24 @@ fn a_conversation_at_the_prompt() {
 }
 
 #[test]
+fn what_is_typed_or_pasted_ahead_is_sent_line_by_line() {
+    let server = Server::start(&[]);
+    let mut terminal = Terminal::start(&["connect", &server.url, "--hello", "first"]);
+    terminal.shows("<\u{1b}[0m first");
+    let lines: Vec<String> = (0..20).map(|number| format!("line {number}")).collect();
+    terminal.types(&lines.iter().map(|line| format!("{line}\r")).collect::<String>());
+    for line in lines {
+        terminal.shows(&format!("<\u{1b}[0m {line}"));
+    }
+    terminal.types("/ping\r");
+    terminal.shows("answered after ");
+    terminal.types("/stats\r");
+    terminal.shows("21 certainly read by the peer");
+    terminal.types("\u{4}");
+    terminal.ends_with(0);
+}
+
+#[test]
 fn control_d_says_goodbye_and_control_c_as_well() {
     let mut server = Server::start(&[]);
     for key in ["\u{4}", "\u{3}"] {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::target::TargetArgs;
-use super::values::{seconds, size};
+use super::values::{count, seconds, size, wait};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct BenchArgs {
@@ -29,7 +29,7 @@ pub(crate) struct BenchArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Load {
     /// Connections, all at the same time.
-    #[arg(short, long, value_name = "N", default_value = "50", help_heading = LOAD)]
+    #[arg(short, long, value_name = "N", default_value = "50", value_parser = count::<NonZeroUsize>, help_heading = LOAD)]
     pub(crate) connections: NonZeroUsize,
     /// Messages in a second, over all connections, whether or not answers come (open loop); each
     /// answer's time counts from when its message was due. Without it, each answer lets the next
@@ -37,7 +37,7 @@ pub(crate) struct Load {
     #[arg(short, long, value_name = "N", value_parser = rate, conflicts_with_all = ["in_flight", "receive_only"], help_heading = LOAD)]
     pub(crate) rate: Option<f64>,
     /// In a closed loop: messages of each connection that wait for their answers at the same time.
-    #[arg(long, value_name = "N", default_value = "1", conflicts_with_all = ["no_echo", "receive_only"], help_heading = LOAD)]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = count::<NonZeroUsize>, conflicts_with_all = ["no_echo", "receive_only"], help_heading = LOAD)]
     pub(crate) in_flight: NonZeroUsize,
     /// Bytes in each message.
     #[arg(long, value_name = "SIZE", default_value = "128", value_parser = size, help_heading = LOAD)]
@@ -46,10 +46,10 @@ pub(crate) struct Load {
     #[arg(long, help_heading = LOAD)]
     pub(crate) text: bool,
     /// How long is measured; 10 s unless --messages says how much.
-    #[arg(short, long, value_name = "SECONDS", value_parser = seconds, help_heading = LOAD)]
+    #[arg(short, long, value_name = "SECONDS", value_parser = wait, allow_negative_numbers = true, help_heading = LOAD)]
     pub(crate) duration: Option<Duration>,
     /// How many messages are measured, over all connections.
-    #[arg(short = 'n', long, value_name = "N", conflicts_with = "duration", help_heading = LOAD)]
+    #[arg(short = 'n', long, value_name = "N", value_parser = count::<NonZeroU64>, conflicts_with = "duration", help_heading = LOAD)]
     pub(crate) messages: Option<NonZeroU64>,
     /// How long the load runs before anything is measured; 1 s, or not at all with --messages.
     #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = LOAD)]
@@ -58,7 +58,7 @@ pub(crate) struct Load {
     #[arg(long, value_name = "N", value_parser = rate, help_heading = LOAD)]
     pub(crate) connect_rate: Option<f64>,
     /// Threads of the load; as many as there are processors otherwise.
-    #[arg(long, value_name = "N", help_heading = LOAD)]
+    #[arg(long, value_name = "N", value_parser = count::<NonZeroUsize>, help_heading = LOAD)]
     pub(crate) threads: Option<NonZeroUsize>,
 
     /// Do not compare what comes back with what was sent.

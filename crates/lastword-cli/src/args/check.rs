@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use super::target::TargetArgs;
-use super::values::seconds;
+use super::values::{count, seconds};
 
 #[derive(Debug, clap::Args)]
 #[command(mut_arg("url", |url| url.required(false).required_unless_present("list")))]
@@ -33,7 +33,7 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "SECONDS", default_value = "25", value_parser = seconds, help_heading = PROBES)]
     pub(crate) long: Duration,
     /// Run so many at once.
-    #[arg(long, value_name = "N", default_value = "8", help_heading = PROBES)]
+    #[arg(long, value_name = "N", default_value = "8", value_parser = count::<NonZeroUsize>, help_heading = PROBES)]
     pub(crate) jobs: NonZeroUsize,
 
     /// Exit with 3 for warnings, too.

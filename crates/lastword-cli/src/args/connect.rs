@@ -1,13 +1,15 @@
 //! What `connect` can be told.
 
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use lastword::CloseCode;
 
 use super::Report;
 use super::target::TargetArgs;
-use super::values::seconds;
+use super::values::{close_code, count, reason, seconds, wait};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ConnectArgs {
@@ -20,18 +22,30 @@ pub(crate) struct ConnectArgs {
     /// Send the content of this file as one binary message, after the texts of --send.
     #[arg(long, value_name = "FILE", help_heading = MESSAGES)]
     pub(crate) send_file: Vec<PathBuf>,
+    /// Send the content of this file as one text message, after those.
+    #[arg(long, value_name = "FILE", help_heading = MESSAGES)]
+    pub(crate) send_text_file: Vec<PathBuf>,
+    /// Send this text first on each connection, such as a subscription; with --reconnect again and again.
+    #[arg(long, value_name = "TEXT", help_heading = MESSAGES)]
+    pub(crate) hello: Vec<String>,
     /// Close after so many messages have come; without them within --timeout, exit with 6.
-    #[arg(short = 'n', long, value_name = "N", help_heading = MESSAGES)]
-    pub(crate) expect: Option<u64>,
-    /// Close after so long, whatever has come.
-    #[arg(short, long, value_name = "SECONDS", value_parser = seconds, help_heading = MESSAGES)]
+    #[arg(short = 'n', long, value_name = "N", value_parser = count::<NonZeroU64>, help_heading = MESSAGES)]
+    pub(crate) expect: Option<NonZeroU64>,
+    /// Be done after so long, connecting included, whatever has come.
+    #[arg(short, long, value_name = "SECONDS", value_parser = wait, allow_negative_numbers = true, help_heading = MESSAGES)]
     pub(crate) timeout: Option<Duration>,
     /// In a pipe: how long to go on receiving after the end of the input, from the last message on.
-    #[arg(long, value_name = "SECONDS", default_value = "0.5", value_parser = seconds, help_heading = MESSAGES)]
+    #[arg(long, value_name = "SECONDS", default_value = "0.5", value_parser = seconds, allow_negative_numbers = true, help_heading = MESSAGES)]
     pub(crate) wait: Duration,
     /// In a pipe: do not close at the end of the input, but go on receiving.
     #[arg(long, conflicts_with = "wait", help_heading = MESSAGES)]
     pub(crate) listen: bool,
+    /// Close with this code, when it is us who close.
+    #[arg(long, value_name = "CODE", default_value = "1000", value_parser = close_code, hide_default_value = true, help_heading = MESSAGES)]
+    pub(crate) close_code: CloseCode,
+    /// Close with this reason, when it is us who close.
+    #[arg(long, value_name = "TEXT", default_value = "", value_parser = reason, hide_default_value = true, help_heading = MESSAGES)]
+    pub(crate) close_reason: String,
     /// In a pipe: what messages are sent as.
     #[arg(long, value_enum, default_value_t = Content::Text, help_heading = MESSAGES)]
     pub(crate) content: Content,

@@ -3,7 +3,7 @@
 
 use lastword::Config;
 
-use super::values::{Wait, seconds_or_off, size};
+use super::values::{Wait, size, wait_or_off};
 
 pub(super) const LIMITS: &str = "Limits";
 
@@ -16,10 +16,10 @@ pub(crate) struct LimitArgs {
     #[arg(long, value_name = "SIZE", value_parser = size, help_heading = LIMITS)]
     pub(super) max_message_size: Option<usize>,
     /// Send a ping after so long, or "off".
-    #[arg(long, value_name = "SECONDS", value_parser = seconds_or_off, help_heading = LIMITS)]
+    #[arg(long, value_name = "SECONDS", value_parser = wait_or_off, help_heading = LIMITS)]
     pub(super) ping_interval: Option<Wait>,
     /// Give the peer up when a ping is not answered for so long, or "off".
-    #[arg(long, value_name = "SECONDS", value_parser = seconds_or_off, help_heading = LIMITS)]
+    #[arg(long, value_name = "SECONDS", value_parser = wait_or_off, help_heading = LIMITS)]
     pub(super) ping_timeout: Option<Wait>,
 }
 

@@ -17,6 +17,8 @@ mod shell;
 mod target;
 mod values;
 
+use std::ffi::OsString;
+
 use clap::{Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::bench::{BenchArgs, Load};
@@ -117,6 +119,16 @@ pub(crate) enum Command {
     /// Print the manual page.
     #[command(after_help = shell::MAN_EXAMPLES)]
     Man(ManArgs),
+}
+
+/// The arguments of a program, with `connect` in front of a URL that stands in the place of a subcommand.
+pub(crate) fn with_subcommand(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut args: Vec<_> = args.into_iter().collect();
+    let is_url = |arg: &OsString| arg.to_str().is_some_and(|arg| arg.contains("://"));
+    if args.get(1).is_some_and(is_url) {
+        args.insert(1, "connect".into());
+    }
+    args
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

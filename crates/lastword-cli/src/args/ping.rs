@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 use super::target::TargetArgs;
-use super::values::seconds;
+use super::values::{count, seconds, wait};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct PingArgs {
@@ -12,14 +12,14 @@ pub(crate) struct PingArgs {
     pub(crate) target: TargetArgs,
 
     /// Stop after so many pings; without it, Ctrl-C does.
-    #[arg(short = 'n', long, value_name = "N", help_heading = PINGS)]
+    #[arg(short = 'n', long, value_name = "N", value_parser = count::<NonZeroU64>, help_heading = PINGS)]
     pub(crate) count: Option<NonZeroU64>,
     /// How long after one ping the next is sent, answered or not; 10ms at least.
-    #[arg(short, long, value_name = "SECONDS", default_value = "1", value_parser = interval, help_heading = PINGS)]
+    #[arg(short, long, value_name = "SECONDS", default_value = "1", value_parser = interval, allow_negative_numbers = true, help_heading = PINGS)]
     pub(crate) interval: Duration,
     /// How long each answer may take; a ping without one by then is lost. 5 s, or 200 times
     /// --interval if that is less, which is the most.
-    #[arg(short, long, value_name = "SECONDS", value_parser = seconds, help_heading = PINGS)]
+    #[arg(short, long, value_name = "SECONDS", value_parser = wait, allow_negative_numbers = true, help_heading = PINGS)]
     timeout: Option<Duration>,
     /// Bytes of data in each ping: its number, with zeros in front; at most 125.
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u8).range(0..=MAX_DATA), help_heading = PINGS)]

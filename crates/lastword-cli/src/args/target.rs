@@ -22,7 +22,7 @@ use lastword::{
 };
 
 use super::limits::{LIMITS, LimitArgs};
-use super::values::{Wait, cookie, header, header_value, seconds, seconds_or_off, size};
+use super::values::{Wait, cookie, header, header_value, size, wait, wait_or_off};
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct TargetArgs {
@@ -46,7 +46,7 @@ pub(crate) struct TargetArgs {
     #[arg(short, long = "subprotocol", value_name = "NAME", help_heading = REQUEST)]
     subprotocols: Vec<String>,
     /// Basic credentials of this user; the password is in --password-file or LASTWORD_PASSWORD.
-    #[arg(short, long, value_name = "NAME", help_heading = REQUEST)]
+    #[arg(short, long, value_name = "NAME", value_parser = user, help_heading = REQUEST)]
     user: Option<String>,
     /// Read the password from this file.
     #[arg(long, value_name = "FILE", requires = "user", help_heading = REQUEST)]
@@ -97,16 +97,16 @@ pub(crate) struct TargetArgs {
     #[arg(long, value_name = "SIZE", value_parser = size, help_heading = LIMITS)]
     max_message_size: Option<usize>,
     /// How long connecting may take, with all that belongs to it.
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = LIMITS)]
+    #[arg(long, value_name = "SECONDS", value_parser = wait, allow_negative_numbers = true, help_heading = LIMITS)]
     open_timeout: Option<Duration>,
     /// How long the closing handshake may take.
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = LIMITS)]
+    #[arg(long, value_name = "SECONDS", value_parser = wait, allow_negative_numbers = true, help_heading = LIMITS)]
     close_timeout: Option<Duration>,
     /// Send a ping after so long, or "off".
-    #[arg(long, value_name = "SECONDS", value_parser = seconds_or_off, help_heading = LIMITS)]
+    #[arg(long, value_name = "SECONDS", value_parser = wait_or_off, allow_negative_numbers = true, help_heading = LIMITS)]
     ping_interval: Option<Wait>,
     /// Give the peer up when a ping is not answered for so long, or "off".
-    #[arg(long, value_name = "SECONDS", value_parser = seconds_or_off, help_heading = LIMITS)]
+    #[arg(long, value_name = "SECONDS", value_parser = wait_or_off, allow_negative_numbers = true, help_heading = LIMITS)]
     ping_timeout: Option<Wait>,
 }
 
@@ -339,6 +339,14 @@ fn secret(text: &str) -> Result<HeaderValue, Wrong> {
 
 pub(super) fn host_addresses(text: &str) -> Result<HostAddresses, InvalidHostAddresses> {
     HostAddresses::parse(text)
+}
+
+/// A name, and nothing else.
+pub(super) fn user(text: &str) -> Result<String, String> {
+    match text.split_once(':') {
+        Some(_) => Err("a name has no colon (RFC 7617), and a password stands in --password-file or LASTWORD_PASSWORD".to_owned()),
+        None => Ok(text.to_owned()),
+    }
 }
 
 fn proxy(text: &str) -> Result<Proxy, InvalidProxy> {

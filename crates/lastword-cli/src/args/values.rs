@@ -1,8 +1,10 @@
 //! Words of the command line as values: durations, sizes, headers, close codes.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use http::header::{HeaderName, HeaderValue};
+use lastword::CloseCode;
 
 /// `NAME: VALUE`.
 pub(super) fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
@@ -42,12 +44,30 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
         _ => return Err(wrong.to_owned()),
     };
     let number: f64 = number.trim().parse().map_err(|_| wrong)?;
-    Duration::try_from_secs_f64(number * scale).map_err(|error| error.to_string())
+    Duration::try_from_secs_f64(number * scale).map_err(|_| wrong.to_owned())
 }
 
-/// Seconds, or `off`.
-pub(super) fn seconds_or_off(text: &str) -> Result<Wait, String> {
-    if text == "off" { Ok(Wait::Off) } else { seconds(text).map(Wait::For) }
+/// The same, for a wait that has to be one.
+pub(super) fn wait(text: &str) -> Result<Duration, String> {
+    match seconds(text)? {
+        Duration::ZERO => Err("expected more than 0 seconds".to_owned()),
+        wait => Ok(wait),
+    }
+}
+
+/// A wait, or `off`.
+pub(super) fn wait_or_off(text: &str) -> Result<Wait, String> {
+    match (text, seconds(text)) {
+        ("off", _) => Ok(Wait::Off),
+        (_, Ok(Duration::ZERO)) => Err("expected more than 0 seconds, or off".to_owned()),
+        (_, Ok(wait)) => Ok(Wait::For(wait)),
+        (_, Err(why)) => Err(format!("{why}, or off")),
+    }
+}
+
+/// How many, of what there is at least one.
+pub(super) fn count<N: FromStr>(text: &str) -> Result<N, String> {
+    text.parse().map_err(|_| "expected a whole number, 1 or more".to_owned())
 }
 
 /// How long, if at all.
@@ -96,6 +116,23 @@ pub(super) fn address(text: &str) -> Result<String, String> {
     if bare { Err(wrong()) } else { Ok(format!("{host}:{port}")) }
 }
 
+/// A code that a close frame of ours may carry (RFC 6455 section 7.4).
+pub(crate) fn close_code(text: &str) -> Result<CloseCode, String> {
+    let code = text.parse().ok().and_then(|code: u16| CloseCode::try_from(code).ok());
+    code.ok_or_else(|| "expected 1000, 1001, 1003, 1007 to 1014, or 3000 to 4999".to_owned())
+}
+
+/// A reason that a close frame has room for (RFC 6455 section 5.5).
+pub(super) fn reason(text: &str) -> Result<String, String> {
+    if text.len() > MAX_REASON {
+        return Err(format!("{} bytes, where a close frame has room for {MAX_REASON}", text.len()));
+    }
+    Ok(text.to_owned())
+}
+
+/// What is left of a control frame behind the code.
+const MAX_REASON: usize = 123;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,7 +145,18 @@ mod tests {
             assert_eq!(seconds(text).unwrap(), Duration::from_millis(millis), "{text}");
         }
         for text in ["", "soon", "1d", "-1", "s", "1e400"] {
-            assert!(seconds(text).is_err(), "{text}");
+            assert!(seconds(text).unwrap_err().starts_with("expected a number of"), "{text}");
+        }
+        assert!(seconds("0").is_ok() && wait("0.0").is_err() && wait("1ms").is_ok());
+        assert!(wait_or_off("0").is_err() && wait_or_off("of").is_err());
+        assert_eq!(wait_or_off("off"), Ok(Wait::Off));
+    }
+
+    #[test]
+    fn there_is_at_least_one_of_what_is_counted() {
+        assert_eq!(count::<std::num::NonZeroU64>("7").unwrap().get(), 7);
+        for text in ["0", "-1", "a", ""] {
+            assert!(count::<std::num::NonZeroU64>(text).unwrap_err().starts_with("expected"));
         }
     }
 

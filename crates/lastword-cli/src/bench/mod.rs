@@ -19,7 +19,6 @@ mod schedule;
 mod svg;
 mod table;
 
-use std::io::{self, Write};
 use std::path::Path;
 
 use tokio::runtime::Builder;
@@ -31,6 +30,7 @@ use self::result::LoadResult;
 
 use crate::args::{BenchArgs, Talk};
 use crate::exit::Outcome;
+use crate::print::Audience;
 use crate::stop::Stop;
 use crate::{print, refused, runtime, style};
 
@@ -53,7 +53,8 @@ pub(crate) fn run(args: &BenchArgs, talk: Talk) -> Outcome {
     let progress = Progress::new(talk);
     runtime::on(threads, Outcome::NoConnection, async {
         let mut stop = Stop::listen();
-        if !args.json && talk != Talk::Quiet && say(&heading(&url, &plan)).is_err() {
+        if !args.json && talk != Talk::Quiet && print::put(&heading(&url, &plan)) == Audience::Gone
+        {
             return Outcome::Closed;
         }
         let result = campaign::run(plan, target, &progress, &mut stop).await;
@@ -74,9 +75,9 @@ fn heading(url: &str, plan: &Plan) -> String {
 
 fn tell(args: &BenchArgs, url: &str, result: &LoadResult) -> Outcome {
     let written = if args.json {
-        say(&format!("{}\n", result.json(url)))
+        print::put(&format!("{}\n", result.json(url)))
     } else {
-        say(&table::render(result, machine::width(), ink()))
+        print::put(&table::render(result, machine::width(), ink()))
     };
     let times = &result.shard.latency;
     let files = [
@@ -91,18 +92,12 @@ fn tell(args: &BenchArgs, url: &str, result: &LoadResult) -> Outcome {
             return refused::misused(&why);
         }
     }
-    // A closed pipe is no failure: whoever reads has read enough.
-    if written.is_err() { Outcome::Closed } else { result.outcome() }
+    if written == Audience::Gone { Outcome::Closed } else { result.outcome() }
 }
 
 fn write(path: &Path, text: &str) -> Result<(), String> {
     std::fs::write(path, text)
         .map_err(|source| format!("cannot write {}: {source}", path.display()))
-}
-
-fn say(text: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush())
 }
 
 /// Blocks where colours are wanted, and the terminal's language has them.

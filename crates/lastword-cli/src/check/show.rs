@@ -1,7 +1,7 @@
 //! Findings for people and for programs: a table by area, JSON lines, a list of what there is, and how
 //! far it has come.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use super::probes::AREAS;
 use super::run::{Finding, Findings, Stopped};
 use crate::args::Talk;
 use crate::explain::wrap;
-use crate::print::escape;
+use crate::print::{escape, put_or_leave};
 use crate::style::{self, Style};
 
 /// How wide explanations are set, and how far in.
@@ -78,7 +78,7 @@ pub(super) fn table(url: &str, findings: &Findings, talk: Talk) {
     if talk != Talk::Quiet {
         text += &sum(url, findings);
     }
-    put(&text);
+    put_or_leave(&text);
 }
 
 fn line(finding: &Finding, width: usize, talk: Talk) -> String {
@@ -209,15 +209,7 @@ pub(super) fn list(probes: &[&Probe]) {
             text += &format!("  {:width$}  {}  {rule}\n", probe.id, probe.does);
         }
     }
-    put(&text);
-}
-
-/// Writes to standard output; a reader that went away has read enough.
-pub(super) fn put(text: &str) {
-    let mut out = io::stdout().lock();
-    if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
-        std::process::exit(0);
-    }
+    put_or_leave(&text);
 }
 
 /// How far it has come, in one line of a terminal that is written again and again.

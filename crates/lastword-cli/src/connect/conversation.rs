@@ -1,27 +1,47 @@
 //! One connection, from its opening to its end: what is said, what comes, and when it is enough.
 
+use std::collections::VecDeque;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lastword::{CloseCode, Ending, Message, SendError, Sender, WebSocket};
+use lastword::{CloseCode, Ending, Message, PingError, SendError, Sender, WebSocket};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::commands::{self, Command};
+use super::outgoing::Outgoing;
 use super::said::Said;
 use super::stage::{Stage, handshake};
 use crate::print::{Audience, escape};
 use crate::stop::Stop;
 
-/// When it is enough.
-#[derive(Clone, Copy, Debug)]
+/// When it is enough, and what is said first and last.
+#[derive(Clone, Debug)]
 pub(super) struct Rules {
     /// What follows the last word of ours.
     pub(super) after: After,
     /// So many messages are enough.
-    pub(super) expect: Option<u64>,
+    pub(super) expect: Option<NonZeroU64>,
     /// Whatever has come.
     pub(super) deadline: Option<Instant>,
+    /// What each connection begins with.
+    pub(super) hello: Vec<Message>,
+    /// How we close, unless something else was asked for.
+    pub(super) goodbye: Goodbye,
+}
+
+/// What a close frame of ours says.
+#[derive(Clone, Debug)]
+pub(super) struct Goodbye {
+    pub(super) code: CloseCode,
+    pub(super) reason: String,
+}
+
+impl Goodbye {
+    const fn going_away() -> Self {
+        Self { code: CloseCode::GOING_AWAY, reason: String::new() }
+    }
 }
 
 /// What follows the last word of ours.
@@ -68,8 +88,8 @@ pub(super) struct Conversation {
     rules: Rules,
     /// How many messages came.
     pub(super) came: u64,
-    /// What was taken and did not get into a connection any more.
-    left_over: Option<Message>,
+    /// What was taken and did not get out of a connection any more.
+    left_over: VecDeque<Message>,
     silent: bool,
     notes: (mpsc::Sender<String>, mpsc::Receiver<String>),
 }
@@ -80,7 +100,7 @@ const NOTES: usize = 16;
 impl Conversation {
     pub(super) fn new(said: mpsc::Receiver<Said>, rules: Rules) -> Self {
         let notes = mpsc::channel(NOTES);
-        Self { said, rules, came: 0, left_over: None, silent: false, notes }
+        Self { said, rules, came: 0, left_over: VecDeque::new(), silent: false, notes }
     }
 
     /// Goes on over this connection until it ends, or it is enough.
@@ -91,18 +111,29 @@ impl Conversation {
         stop: &mut Stop,
     ) -> Over {
         let sender = ws.sender();
-        let mut sending = self.left_over.take().map(|message| {
-            stage.sent(&message);
-            send(sender.clone(), message)
-        });
+        let mut outgoing = Outgoing::new(&self.rules.hello, std::mem::take(&mut self.left_over));
+        let mut sending = None;
+        // Once the connection takes no more, what still comes is shown.
+        let mut refused = None;
         let mut reading = None;
         let quiet = tokio::time::sleep(Duration::ZERO);
         tokio::pin!(quiet);
         let deadline = self.rules.deadline;
         loop {
+            if sending.is_none()
+                && refused.is_none()
+                && let Some(message) = outgoing.next()
+            {
+                stage.sent(&message);
+                sending = Some(send(sender.clone(), message));
+            }
             if self.silent && sending.is_none() && reading.is_none() {
                 match self.rules.after {
-                    After::Close => return Over::Enough(leave(ws, CloseCode::NORMAL, stop).await),
+                    After::Close => {
+                        return Over::Enough(
+                            leave(ws, self.rules.goodbye.clone(), None, stage, stop).await,
+                        );
+                    }
                     // The answer to a ping shows that the peer has read all that was sent; its own
                     // answers may take a little longer.
                     After::Quiet(_) => {
@@ -115,11 +146,11 @@ impl Conversation {
                 message = ws.recv() => match message {
                     Ok(Some(message)) => {
                         if stage.message(&message) == Audience::Gone {
-                            return Over::Unread(leave(ws, CloseCode::NORMAL, stop).await);
+                            return Over::Unread(leave(ws, self.rules.goodbye.clone(), None, stage, stop).await);
                         }
                         self.came += 1;
-                        if self.rules.expect.is_some_and(|enough| self.came >= enough) {
-                            return Over::Enough(leave(ws, CloseCode::NORMAL, stop).await);
+                        if self.rules.expect.is_some_and(|enough| self.came >= enough.get()) {
+                            return Over::Enough(leave(ws, self.rules.goodbye.clone(), None, stage, stop).await);
                         }
                         if let (Some(Reading::Heard), After::Quiet(limit)) = (&reading, self.rules.after) {
                             quiet.as_mut().reset(Instant::now() + limit);
@@ -127,37 +158,34 @@ impl Conversation {
                     }
                     Ok(None) | Err(_) => {
                         if let Some(sending) = sending {
-                            self.left_over = sending.await;
+                            refused = sending.await;
                         }
-                        return Over::Ended(ws.ended().await);
+                        let ending = ws.ended().await;
+                        self.left_over = outgoing.left_over(refused, ws.take_unsent());
+                        return Over::Ended(ending);
                     }
                 },
-                left_over = finished(&mut sending) => {
-                    sending = None;
-                    self.left_over = left_over;
-                    if self.left_over.is_some() {
-                        // The connection is closing; what still comes is shown.
-                        self.silent = true;
-                    }
-                }
-                said = self.said.recv(), if !self.silent && sending.is_none() => match said {
+                left = finished(&mut sending) => (sending, refused) = (None, left),
+                said = self.said.recv(), if !self.silent && sending.is_none() && refused.is_none() => match said {
                     Some(Said::Message(message)) => {
+                        outgoing.said();
                         stage.sent(&message);
                         sending = Some(send(sender.clone(), message));
                     }
                     Some(Said::Command(Command::Close(code, reason))) => {
-                        return Over::Enough(said_goodbye(ws, code, reason, stop).await);
+                        return Over::Enough(leave(ws, Goodbye { code, reason }, None, stage, stop).await);
                     }
                     Some(Said::Command(command)) => match self.obey(command, &sender, stage) {
                         Obeyed::Done => {}
                         Obeyed::Send(message) => {
+                            outgoing.said();
                             stage.sent(&message);
                             sending = Some(send(sender.clone(), message));
                         }
                     },
                     Some(Said::Misspelt(why)) => stage.note(&why),
                     Some(Said::Wrong(why)) => {
-                        return Over::Wrong(leave(ws, CloseCode::GOING_AWAY, stop).await, why);
+                        return Over::Wrong(leave(ws, Goodbye::going_away(), None, stage, stop).await, why);
                     }
                     None => self.silent = true,
                 },
@@ -169,12 +197,12 @@ impl Conversation {
                     }
                 }
                 () = &mut quiet, if matches!(reading, Some(Reading::Heard)) && self.rules.expect.is_none() => {
-                    return Over::Enough(leave(ws, CloseCode::NORMAL, stop).await);
+                    return Over::Enough(leave(ws, self.rules.goodbye.clone(), None, stage, stop).await);
                 }
-                () = until(deadline) => return Over::Late(leave(ws, CloseCode::NORMAL, stop).await),
+                () = until(deadline) => return Over::Late(leave(ws, self.rules.goodbye.clone(), Some(LAST), stage, stop).await),
                 () = stop.asked() => {
                     stage.stopped();
-                    return Over::Enough(leave(ws, CloseCode::GOING_AWAY, stop).await);
+                    return Over::Enough(leave(ws, Goodbye::going_away(), None, stage, stop).await);
                 }
             }
         }
@@ -194,7 +222,12 @@ impl Conversation {
             Command::Ping(data) => {
                 let (sender, notes) = (sender.clone(), self.notes.0.clone());
                 tokio::spawn(async move {
-                    let note = match sender.ping_with(&data).await {
+                    // Without data of our own, its answer proves that all before it was read, too.
+                    let answered = match data.is_empty() {
+                        true => sender.ping().await.map_err(PingError::Ended),
+                        false => sender.ping_with(&data).await,
+                    };
+                    let note = match answered {
                         Ok(latency) => {
                             format!("answered after {:.2} ms", latency.as_secs_f64() * 1e3)
                         }
@@ -257,26 +290,40 @@ async fn read_by_peer(reading: &mut Option<Reading>) {
     }
 }
 
-/// Closes; who asks again to stop does not wait for the peer.
-async fn leave(ws: WebSocket, code: CloseCode, stop: &mut Stop) -> Arc<Ending> {
-    said_goodbye(ws, code, String::new(), stop).await
-}
-
-/// The same, with a reason.
-async fn said_goodbye(
+/// Closes. Who asks again to stop does not wait for the peer, and nobody waits longer than `limit`.
+async fn leave(
     ws: WebSocket,
-    code: CloseCode,
-    reason: String,
+    goodbye: Goodbye,
+    limit: Option<Duration>,
+    stage: &mut dyn Stage,
     stop: &mut Stop,
 ) -> Arc<Ending> {
     let sender = ws.sender();
-    tokio::select! {
-        ending = ws.close(code, reason) => ending,
-        () = stop.asked() => sender.abort(),
+    let closing = ws.close(goodbye.code, goodbye.reason);
+    let patience = tokio::time::sleep(PATIENCE);
+    tokio::pin!(closing, patience);
+    let deadline = limit.map(|limit| Instant::now() + limit);
+    let mut told = false;
+    loop {
+        tokio::select! {
+            ending = &mut closing => return ending,
+            () = stop.asked() => return sender.abort(),
+            () = until(deadline) => return sender.abort(),
+            () = &mut patience, if !told => {
+                told = true;
+                stage.note("waiting for the peer to close; Ctrl-C leaves without its answer");
+            }
+        }
     }
 }
 
-async fn until(deadline: Option<Instant>) {
+/// How long a close may take before it is told that we wait.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long a close may take when the time for all is over.
+const LAST: Duration = Duration::from_secs(1);
+
+pub(super) async fn until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline).await,
         None => std::future::pending().await,

@@ -3,21 +3,23 @@
 mod commands;
 mod conversation;
 mod input;
+mod outgoing;
 mod recorded;
 mod said;
 mod stage;
 mod terminal;
 
 use std::io::{self, IsTerminal};
+use std::path::PathBuf;
 
-use lastword::{Because, Reconnect, Resend, State, Stopped, WebSocket};
+use lastword::{Because, First, Message, Reconnect, State, Stopped, WebSocket};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use self::conversation::{After, Conversation, Over, Rules};
+use self::conversation::{After, Conversation, Goodbye, Over, Rules, until};
 use self::recorded::{Recorded, Shown};
 use self::said::Said;
-use self::stage::{Clock, InPipe, InReport, Line, OnTerminal, Settings, Stage};
+use self::stage::{Clock, Endings, InPipe, InReport, Line, OnTerminal, Settings, Stage};
 use self::terminal::Terminal;
 use crate::args::{ConnectArgs, RecordArgs, Talk, Target, Wrong};
 use crate::exit::Outcome;
@@ -61,20 +63,29 @@ async fn converse(
     recorded: Option<Recorded>,
     talk: Talk,
 ) -> Outcome {
+    let deadline = args.timeout.map(|limit| Instant::now() + limit);
     let rules = |after| Rules {
         after,
         expect: args.expect,
-        deadline: args.timeout.map(|limit| Instant::now() + limit),
+        deadline,
+        hello: args.hello.iter().map(|text| Message::from(text.as_str())).collect(),
+        goodbye: Goodbye { code: args.close_code, reason: args.close_reason.clone() },
     };
     let settings = Settings {
         show: Show { pretty: args.pretty, hex: args.hex },
         clock: if args.timestamps { Clock::Shown } else { Clock::Hidden },
         talk,
+        endings: match talk {
+            Talk::Usual if !args.reconnect => Endings::Unusual,
+            Talk::Quiet => Endings::Unusual,
+            _ => Endings::All,
+        },
     };
     let url = args.target.url.clone();
     let people = args.report.is_none()
         && args.send.is_empty()
         && args.send_file.is_empty()
+        && args.send_text_file.is_empty()
         && args.expect.is_none()
         && io::stdin().is_terminal()
         && io::stdout().is_terminal();
@@ -83,6 +94,7 @@ async fn converse(
     let connections = tokio::select! {
         connections = Connections::first(target, &args, talk) => connections,
         () = stop.asked() => return refused::stopped(&url),
+        () = until(deadline) => return late(&args),
     };
     let mut connections = match connections {
         Ok(connections) => connections,
@@ -123,8 +135,9 @@ async fn converse(
                 stage.stopped();
                 return refused::stopped(&url);
             }
+            () = until(deadline) => return late(&args),
         };
-        let Some(ws) = next else { return connections.given_up() };
+        let Some(ws) = next else { return connections.given_up(&url) };
         stage.opened(ws.opening());
         let over = conversation.over(ws, &mut *stage, &mut stop).await;
         stage.ended(over.ending());
@@ -143,29 +156,51 @@ fn outcome(over: &Over, args: &ConnectArgs, came: u64) -> Outcome {
     if let Over::Unread(_) = over {
         return Outcome::Closed;
     }
-    if let Some(expected) = args.expect.filter(|expected| came < *expected) {
+    let (ending, ended) = (over.ending(), Outcome::from(&**over.ending()));
+    if let Some(expected) = args.expect.filter(|expected| came < expected.get()) {
         let limit = args.timeout.filter(|_| matches!(over, Over::Late(_)));
-        let within =
-            limit.map(|limit| format!(" within {limit:?} (--timeout)")).unwrap_or_default();
-        crate::print::note!("expected {expected} messages, {came} came{within}");
-        return Outcome::TimedOut;
+        let why = match limit {
+            Some(limit) if ending.first != Some(First::Peer) => {
+                format!(" within {limit:?} (--timeout)")
+            }
+            _ => format!(": {}", print::escape(&ending.to_string())),
+        };
+        let messages = if expected.get() == 1 { "message" } else { "messages" };
+        crate::print::note!("expected {expected} {messages}, {came} came{why}");
+        // How it ended says more, if that was not as it should be.
+        return if ended == Outcome::Closed || limit.is_some() { Outcome::TimedOut } else { ended };
     }
-    Outcome::from(&**over.ending())
+    match over {
+        Over::Late(_) if !ending.is_clean() => Outcome::TimedOut,
+        _ => ended,
+    }
+}
+
+/// The time was over before there was a connection.
+fn late(args: &ConnectArgs) -> Outcome {
+    let (url, limit) = (print::url(&args.target.url), args.timeout.unwrap_or_default());
+    crate::print::note!("no connection to {url} within {limit:?} (--timeout)");
+    Outcome::TimedOut
 }
 
 /// What the arguments say, if they say anything.
 fn one_shot(args: &ConnectArgs) -> Result<Option<mpsc::Receiver<Said>>, Wrong> {
-    if args.send.is_empty() && args.send_file.is_empty() {
+    let count = args.send.len() + args.send_file.len() + args.send_text_file.len();
+    if count == 0 {
         return Ok(None);
     }
-    let (sender, said) = mpsc::channel(args.send.len() + args.send_file.len());
+    let (sender, said) = mpsc::channel(count);
+    let failed = |path: &PathBuf, source| Wrong::File { path: path.clone(), source };
     for text in &args.send {
         let _ = sender.try_send(Said::Message(text.as_str().into()));
     }
     for path in &args.send_file {
-        let bytes =
-            std::fs::read(path).map_err(|source| Wrong::File { path: path.clone(), source })?;
+        let bytes = std::fs::read(path).map_err(|source| failed(path, source))?;
         let _ = sender.try_send(Said::Message(bytes.into()));
+    }
+    for path in &args.send_text_file {
+        let text = std::fs::read_to_string(path).map_err(|source| failed(path, source))?;
+        let _ = sender.try_send(Said::Message(text.into()));
     }
     Ok(Some(said))
 }
@@ -180,14 +215,15 @@ impl Connections {
     /// The first connection, or why there is none. Without `--reconnect` that is the end.
     async fn first(target: Target, args: &ConnectArgs, talk: Talk) -> Result<Self, Outcome> {
         if args.reconnect {
-            let again = target.reconnecting().resend(Resend::Unsent).on_state(tell(talk));
+            // What did not leave is said again behind what each connection begins with.
+            let again = target.reconnecting().on_state(tell(talk));
             return Ok(Self { first: None, again: Some(again) });
         }
         match target.connect().await {
             Ok(ws) => Ok(Self { first: Some(ws), again: None }),
             Err(error) => {
                 if args.report.is_some() {
-                    report::event(&report::not_opened(None, &print::chain(&error)));
+                    report::event(&report::no_connection(&error));
                 }
                 refused::tell(&args.target.url, &error);
                 Err(Outcome::NoConnection)
@@ -207,13 +243,13 @@ impl Connections {
     }
 
     /// How it ended when there is no next one.
-    fn given_up(&self) -> Outcome {
+    fn given_up(&self, url: &str) -> Outcome {
         match self.again.as_ref().and_then(Reconnect::stopped) {
             Some(Stopped::GaveUp { because: Because::Ended(ending), .. }) => {
                 Outcome::from(&**ending)
             }
             Some(Stopped::GaveUp { because: Because::Failed(error), .. }) => {
-                refused::advise(error);
+                refused::tell(url, error);
                 Outcome::NoConnection
             }
             _ => Outcome::NoConnection,
@@ -236,6 +272,9 @@ fn tell(talk: Talk) -> impl FnMut(&State) + Send + 'static {
                     Because::Ended(_) => String::new(),
                 };
                 format!("{why}next attempt in {:.1} s", pause.as_secs_f64())
+            }
+            State::Stopped(Stopped::GaveUp { limit, .. }) => {
+                format!("reconnecting was given up, {limit}")
             }
             State::Stopped(stopped) => stopped.to_string(),
             _ => return,

@@ -62,10 +62,12 @@ impl Stage for Recorded {
 
     fn message(&mut self, message: &Message) -> Audience {
         let kept = self.recorder.write(&line::message(self.now(), Role::Server, message));
-        match &mut self.stage {
+        let seen = match &mut self.stage {
             Some(stage) => stage.message(message),
             None => kept,
-        }
+        };
+        // It is all for the recording.
+        if self.recorder.is_over() { Audience::Gone } else { seen }
     }
 
     fn sent(&mut self, message: &Message) {

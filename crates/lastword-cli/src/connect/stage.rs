@@ -36,6 +36,15 @@ pub(super) struct Settings {
     pub(super) show: Show,
     pub(super) clock: Clock,
     pub(super) talk: Talk,
+    pub(super) endings: Endings,
+}
+
+/// Which endings are told to a pipe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Endings {
+    All,
+    /// Those that are not as they should be.
+    Unusual,
 }
 
 /// Whether times are shown.
@@ -170,7 +179,7 @@ impl Stage for InPipe {
 
     fn ended(&mut self, ending: &Ending) {
         let as_usual = Outcome::from(ending) == Outcome::Closed;
-        if !as_usual || self.settings.talk == Talk::Verbose {
+        if !as_usual || self.settings.endings == Endings::All {
             crate::print::note!("{}", escape(&ending.to_string()));
         }
     }
@@ -201,7 +210,7 @@ impl Stage for InReport {
     }
 
     fn message(&mut self, message: &Message) -> Audience {
-        report::write(&report::message(self.peer, message)).into()
+        report::write(&report::message(self.peer, message))
     }
 
     fn note(&mut self, note: &str) {

@@ -52,7 +52,17 @@ impl Terminal {
             }
         }
         let printer = Box::new(editor.create_external_printer().map_err(io::Error::other)?);
+        // Whoever reads lines never waits for those who send them: what is printed above the prompt waits for
+        // the prompt. It is as much as was typed, or pasted.
+        let (typed, mut lines) = mpsc::unbounded_channel();
         let (sender, said) = mpsc::channel(1);
+        tokio::spawn(async move {
+            while let Some(line) = lines.recv().await {
+                if sender.send(line).await.is_err() {
+                    return;
+                }
+            }
+        });
         std::thread::spawn(move || {
             // Ctrl-C and Ctrl-D end the input, and so the conversation.
             while let Ok(line) = editor.readline("> ") {
@@ -62,7 +72,7 @@ impl Terminal {
                         let _ = editor.append_history(path);
                     }
                 }
-                if sender.blocking_send(understood(&line)).is_err() {
+                if typed.send(understood(&line)).is_err() {
                     return;
                 }
             }

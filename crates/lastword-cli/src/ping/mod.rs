@@ -9,7 +9,7 @@ mod tally;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lastword::{CloseCode, Ending, First, PingError, Sender};
+use lastword::{CloseCode, ControlRefused, Ending, First, PingError, Sender};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
@@ -18,7 +18,7 @@ use self::tally::Tally;
 use crate::args::{PingArgs, Talk, Target};
 use crate::exit::Outcome;
 use crate::stop::Stop;
-use crate::{print, refused, report, runtime};
+use crate::{refused, report, runtime};
 
 pub(crate) fn run(args: &PingArgs, talk: Talk) -> Outcome {
     let target = match args.target.target() {
@@ -42,6 +42,8 @@ enum Answer {
     Unsent,
     /// The connection ended before.
     Gone,
+    /// It was not sent, since the connection is closing.
+    Closing,
 }
 
 async fn ask(args: &PingArgs, timeout: Duration, target: Target, talk: Talk) -> Outcome {
@@ -54,7 +56,7 @@ async fn ask(args: &PingArgs, timeout: Duration, target: Target, talk: Talk) -> 
         Ok(ws) => ws,
         Err(error) => {
             if args.json {
-                report::event(&report::not_opened(None, &print::chain(&error)));
+                report::event(&report::no_connection(&error));
             }
             refused::tell(&args.target.url, &error);
             return Outcome::NoConnection;
@@ -82,6 +84,9 @@ async fn ask(args: &PingArgs, timeout: Duration, target: Target, talk: Talk) -> 
             () = stop.asked() => break,
             Some(Ok((number, answer))) = answers.join_next() => {
                 tally.count(answer);
+                if answer == Answer::Closing {
+                    break;
+                }
                 stage.answer(number, answer);
             }
             _ = &mut ended => break,
@@ -95,7 +100,7 @@ async fn ask(args: &PingArgs, timeout: Duration, target: Target, talk: Talk) -> 
     // Who waits when the connection is over hears so at once; what waits when we are stopped is not lost.
     answers.abort_all();
     stage.summary(&tally);
-    let ending = leave(&sender, stop).await;
+    let ending = leave(&sender, timeout, stop).await;
     stage.ended(&ending);
     outcome(args, &tally, &ending)
 }
@@ -107,20 +112,26 @@ async fn ping(sender: Sender, number: u64, data: String, limit: Duration) -> (u6
         // answer to a later ping, which answers this one, too, is of another round trip as well.
         Ok(Ok(_)) => Answer::After(asked.elapsed()),
         Ok(Err(PingError::Ended(_))) => Answer::Gone,
+        Ok(Err(PingError::Refused(ControlRefused::Closing))) => Answer::Closing,
         Ok(Err(_)) => Answer::Unsent,
         Err(_) => Answer::Late,
     };
     (number, answer)
 }
 
-/// Closes, unless it is over; who asks again to stop does not wait for the peer.
-async fn leave(sender: &Sender, stop: Stop) -> Arc<Ending> {
+/// Closes, unless it is over. The peer may take as long as for a ping; who asks again to stop does not wait for
+/// it.
+async fn leave(sender: &Sender, limit: Duration, stop: Stop) -> Arc<Ending> {
     sender.close(CloseCode::NORMAL, "");
     tokio::select! {
         ending = sender.ended() => ending,
         () = stop.once() => sender.abort(),
+        () = tokio::time::sleep(limit.max(SHORTEST)) => sender.abort(),
     }
 }
+
+/// How long a close may take at least.
+const SHORTEST: Duration = Duration::from_secs(1);
 
 fn outcome(args: &PingArgs, tally: &Tally, ending: &Ending) -> Outcome {
     let unanswered = tally.lost() > 0;

@@ -1,6 +1,5 @@
 //! Where answers are seen: lines for people, or objects for other programs.
 
-use std::io::{self, Write};
 use std::time::Duration;
 
 use lastword::{Ending, First, Opening};
@@ -45,7 +44,7 @@ impl<'a> Stage<'a> {
                 }
                 Answer::Late => json!({ "ev": "lost", "seq": number, "why": "late" }),
                 Answer::Unsent => json!({ "ev": "lost", "seq": number, "why": "unsent" }),
-                Answer::Gone => return,
+                Answer::Gone | Answer::Closing => return,
             };
             return event(&object);
         }
@@ -65,7 +64,7 @@ impl<'a> Stage<'a> {
                 let stuck = "not sent: the server takes no more";
                 line(&format!("seq={number} {}", Style::Bad.of(stuck)));
             }
-            Answer::Gone => {}
+            Answer::Gone | Answer::Closing => {}
         }
     }
 
@@ -112,10 +111,7 @@ impl<'a> Stage<'a> {
 
 /// A closed pipe is no failure: whoever reads has read enough.
 fn line(line: &str) {
-    let mut out = io::stdout().lock();
-    if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
-        std::process::exit(0);
-    }
+    crate::print::put_or_leave(&format!("{line}\n"));
 }
 
 fn event(event: &Value) {

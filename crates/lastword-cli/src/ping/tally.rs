@@ -46,6 +46,7 @@ impl Tally {
             }
             Answer::Late | Answer::Unsent => self.lost += 1,
             Answer::Gone => {}
+            Answer::Closing => self.sent = self.sent.saturating_sub(1),
         }
     }
 

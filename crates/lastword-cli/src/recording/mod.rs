@@ -57,11 +57,18 @@ impl Recorder {
             None => Ok(()),
         };
         if let Err(error) = written {
-            // What is recorded goes on, and what was recorded stays.
-            crate::print::note!("cannot write to {}: {error}; the recording ends here", self.name);
+            // What was recorded stays.
+            crate::print::unwritten(&format!("to {}, the recording ends here", self.name), &error);
             self.out = None;
         }
         self.audience
+    }
+}
+
+impl Recorder {
+    /// Whether the recording has ended before what it was to hold.
+    pub(crate) const fn is_over(&self) -> bool {
+        self.out.is_none()
     }
 }
 

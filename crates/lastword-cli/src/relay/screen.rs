@@ -1,7 +1,5 @@
 //! What passes a relay, for people: a line for each frame, each end, each fault.
 
-use std::io::{self, Write};
-
 use http::HeaderMap;
 use lastword::Role;
 use lastword::proto::{CloseCode, Elided, Kind, Opcode};
@@ -9,7 +7,7 @@ use lastword::proto::{CloseCode, Elided, Kind, Opcode};
 use super::frames::Header;
 use super::tap::{How, Totals, closed};
 use crate::args::Fault;
-use crate::print::{escape, head};
+use crate::print::{escape, head, put_or_leave};
 use crate::recording::Place;
 use crate::style::Style;
 
@@ -141,11 +139,7 @@ impl Screen {
         if self.shown == Shown::Nothing {
             return;
         }
-        let mut out = io::stdout().lock();
-        if writeln!(out, "{text}").and_then(|()| out.flush()).is_err() {
-            // A closed pipe is no failure: whoever reads has read enough.
-            std::process::exit(0);
-        }
+        put_or_leave(&format!("{text}\n"));
     }
 }
 

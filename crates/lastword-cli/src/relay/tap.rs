@@ -17,7 +17,7 @@ use super::inflate::Inflater;
 use super::injector::Injector;
 use super::screen::{FrameLine, Screen};
 use crate::args::Fault;
-use crate::print::Audience;
+use crate::print::{Audience, leave};
 use crate::recording::line::{self, Opened};
 use crate::recording::{Place, Recorder};
 
@@ -194,7 +194,7 @@ impl Viewer {
             let audience = recording.recorder.borrow_mut().write(&line());
             if audience == Audience::Gone {
                 // The end of the tap is the end of what goes through it.
-                std::process::exit(0);
+                leave();
             }
         }
     }

@@ -150,9 +150,5 @@ fn told(played: &Played, session: &Session, side: Role) -> String {
 
 /// A closed pipe is no failure: whoever reads has read enough.
 fn say(text: &str) {
-    use std::io::Write;
-    let mut out = std::io::stdout().lock();
-    if writeln!(out, "{text}").and_then(|()| out.flush()).is_err() {
-        std::process::exit(0);
-    }
+    print::put_or_leave(&format!("{text}\n"));
 }
