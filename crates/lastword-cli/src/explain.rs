@@ -22,8 +22,13 @@ pub(crate) fn run(args: &ExplainArgs) -> Outcome {
     let asked = args.topic.join(" ");
     let Some(topic) = find(&topics, &asked) else {
         crate::print::note!("error: nothing is known of \"{}\"", crate::print::escape(&asked));
-        crate::print::note!("Try a close code (1006), an error's number (10054), or one of these:");
-        crate::print::note!("{}", list(&topics));
+        match near(&topics, &asked).as_slice() {
+            [] => {
+                let hint = "Try a close code (1006), an error's number (10054), or one of these:";
+                crate::print::note!("{hint}\n{}", list(&topics));
+            }
+            near => crate::print::note!("Perhaps one of these: {}", wrap(&near.join(", "), WIDTH)),
+        }
         return Outcome::Usage;
     };
     crate::print::out!("{}", topic.render());
@@ -79,7 +84,7 @@ fn find<'a>(topics: &'a [Topic<'a>], asked: &str) -> Option<&'a Topic<'a>> {
             let (from, to): (u32, u32) = (from.parse().ok()?, to.parse().ok()?);
             number.map(|number| (from..=to).contains(&number))
         });
-        within.unwrap_or(topic.name == "5000" && number.is_some_and(|number| number >= 5000))
+        within.unwrap_or(topic.name == "5000" && number.is_some_and(is_beyond_codes))
     };
     // The longest sentence is the one that says most.
     let prints = |topic: &Topic<'_>| {
@@ -91,6 +96,23 @@ fn find<'a>(topics: &'a [Topic<'a>], asked: &str) -> Option<&'a Topic<'a>> {
         .find(named)
         .or_else(|| topics.iter().find(spans))
         .or_else(|| topics.iter().filter(|t| prints(t).is_some()).max_by_key(|t| prints(t)))
+}
+
+/// Whether this would be a close code, were there codes so large. Windows numbers its errors of sockets from
+/// 10000 on: one of those that is not known is no code.
+fn is_beyond_codes(number: u32) -> bool {
+    (5000..=u32::from(u16::MAX)).contains(&number) && !(10_000..12_000).contains(&number)
+}
+
+/// The topics that have these words in their names, or in what they print.
+fn near<'a>(topics: &[Topic<'a>], asked: &str) -> Vec<&'a str> {
+    let asked = asked.trim().to_lowercase();
+    let near = |text: &str| text.to_lowercase().contains(&asked);
+    let fits = |topic: &&Topic<'a>| {
+        let mut texts = topic.also.iter().chain(&topic.printed).chain([&topic.name]);
+        texts.any(|text| near(text))
+    };
+    topics.iter().filter(fits).map(|topic| topic.name).collect()
 }
 
 /// Whether `sentence` stands in `asked`, with anything in place of each `…`.

@@ -360,3 +360,14 @@ fn the_largest_messages_and_windows_come_through() {
     assert_eq!((code, &result["answered"]), (0, &30.into()), "{result:#}");
     assert_eq!(result["bytes"], 30 << 20);
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn too_few_files_for_all_connections_are_told_beforehand() {
+    let url = serve(echo);
+    let program = env!("CARGO_BIN_EXE_lastword");
+    let line = format!("ulimit -n 64; exec {program} bench {url} -c 100 -n 100 --json");
+    let output = Command::new("sh").args(["-c", &line]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("64 files open, too few for 100 connections"), "{said}");
+}

@@ -224,6 +224,13 @@ fn exit_codes_and_errors_say_what_happened() {
     check(&["connect"], 2, "<URL>");
     check(&["connect", "ws://a", "--wait", "soon"], 2, "expected a number of seconds");
     check(&["connect", "ws://a", "-H", "no colon"], 2, "expected NAME: VALUE");
+    check(&["connect", "ws://a", "-H", "Upgrade: x"], 2, "header upgrade is set by the handshake");
+    check(&["connect", "ws://a", "-s", "a b"], 2, "subprotocol \"a b\" is not a token");
+    check(&["connect", "ws://a", "-u", "me:secret"], 2, "a name has no colon");
+    check(&["connect", "ws://a", "-n", "0"], 2, "expected a whole number, 1 or more");
+    check(&["connect", "ws://a", "-t", "-1"], 2, "expected a number of seconds");
+    check(&["connect", "ws://a", "--ping-interval", "0"], 2, "more than 0 seconds, or off");
+    check(&["connect", "ws://a", "--close-code", "1006"], 2, "expected 1000, 1001");
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     check(&["serve", "--port", &port], 1, "Try another port");

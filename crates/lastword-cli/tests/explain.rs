@@ -60,6 +60,8 @@ fn numbers_are_found_whatever_they_are_called() {
         ("4999", "4000-4999"),
         ("5000", "5000"),
         ("65535", "5000"),
+        ("11001", "dns"),
+        ("407", "proxy"),
     ] {
         assert_eq!(topic(asked), expected, "{asked}");
     }
@@ -88,6 +90,13 @@ fn what_is_not_known_is_refused_with_what_is() {
     assert_eq!(output.status.code(), Some(2));
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(text.contains("weather\\u{1b}") && text.contains("reset"), "{text}");
+    // What is no close code, and no error that is known, is not taken for one.
+    for number in ["70000", "11002", "-1"] {
+        assert_eq!(explain(&[number]).status.code(), Some(2), "{number}");
+    }
+    let output = explain(&["timeout"]);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("Perhaps one of these:") && text.contains("open-timeout"), "{text}");
 }
 
 fn extension(why: Undecoded) -> Violation {
@@ -180,6 +189,11 @@ fn the_sentence_of_every_cause_leads_to_its_topic() {
     ));
     let resolve = lastword::ConnectError::Resolve { host: host.clone(), source: io_error() };
     cases.push((resolve.to_string(), "dns"));
+    let proxy = lastword::Proxy::parse("http://a:1").unwrap();
+    cases.push((resolve.on_the_way_to(&proxy).to_string(), "proxy"));
+    let began = (*b"\x15\x03\x01").to_vec().into();
+    let not_http = lastword::proto::handshake::client::Error::NotHttp { began };
+    cases.push((not_http.to_string(), "not-http"));
     cases.push((lastword::ConnectError::Tls { host, source: io_error() }.to_string(), "tls"));
     cases.push((lastword::ConnectError::Lost(io_error()).to_string(), "opening-lost"));
     cases.push((lastword::AcceptError::Eof { bytes: 7 }.to_string(), "opening-lost"));

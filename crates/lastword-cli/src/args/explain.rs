@@ -3,6 +3,7 @@
 #[derive(Debug, clap::Args)]
 pub(crate) struct ExplainArgs {
     /// A close code, the number of an error, a cause, or a sentence from a log; none lists them all.
+    #[arg(allow_negative_numbers = true)]
     pub(crate) topic: Vec<String>,
 }
 

@@ -12,10 +12,13 @@ use std::time::Duration;
 use data_encoding::BASE64;
 use http::header::{AUTHORIZATION, COOKIE, HeaderName, HeaderValue};
 use lastword::dial::{InvalidUri, WebSocketUri, without_user};
-use lastword::rustls::ClientConfig;
+use lastword::proto::handshake::client::{InvalidRequest, Opening};
+use lastword::rustls::crypto::aws_lc_rs;
 use lastword::rustls::pki_types::pem::PemObject;
 use lastword::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use lastword::rustls::sign::CertifiedKey;
 use lastword::rustls::{self, RootCertStore};
+use lastword::rustls::{ClientConfig, InconsistentKeys};
 use lastword::{
     Client, Config, ConnectError, HostAddresses, InvalidHostAddresses, InvalidProxy, Proxy,
     Reconnect, WebSocket,
@@ -164,6 +167,10 @@ impl TargetArgs {
         if let Some(address) = self.local_address {
             client = client.local_address(address);
         }
+        // What cannot be asked for is found before anybody is asked.
+        if let Ok(options) = client.options() {
+            Opening::new(options, &self.config(), [0; 16]).map_err(Wrong::Request)?;
+        }
         Ok(Target { client, unix: self.unix.clone() })
     }
 
@@ -270,7 +277,15 @@ pub(super) type Itself = (Chain, PrivateKeyDer<'static>);
 /// Who we are, if both files are named.
 pub(super) fn identity(cert: Option<&Path>, key: Option<&Path>) -> Result<Option<Itself>, Wrong> {
     let (Some(cert), Some(key)) = (cert, key) else { return Ok(None) };
-    Ok(Some((certificates(cert)?, private_key(key)?)))
+    let (chain, secret) = (certificates(cert)?, private_key(key)?);
+    let signer = aws_lc_rs::sign::any_supported_type(&secret)
+        .map_err(|why| Wrong::Certificate { path: key.to_owned(), why })?;
+    if let Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) =
+        CertifiedKey::new(chain.clone(), signer).keys_match()
+    {
+        return Err(Wrong::Pair { cert: cert.to_owned(), key: key.to_owned() });
+    }
+    Ok(Some((chain, secret)))
 }
 
 /// Whom a certificate has to be for.
@@ -361,6 +376,8 @@ pub(crate) enum Wrong {
     Line { path: PathBuf, line: usize, why: String },
     Pem { path: PathBuf, what: &'static str, why: String },
     Certificate { path: PathBuf, why: rustls::Error },
+    Pair { cert: PathBuf, key: PathBuf },
+    Request(InvalidRequest),
     ServerName(String),
     NoPassword,
     Secret,
@@ -382,6 +399,11 @@ impl fmt::Display for Wrong {
             Self::Pem { path, what, why } => {
                 write!(f, "no {what} in {}: {why}\nExpected a file in PEM form, with -----BEGIN lines.", path.display())
             }
+            Self::Pair { cert, key } => {
+                let (cert, key) = (cert.display(), key.display());
+                write!(f, "the key in {key} is not that of the certificate in {cert}\nExpected the two that belong together (--cert, --key).")
+            }
+            Self::Request(why) => write!(f, "{why}\nTry without it, or with another value."),
             Self::Certificate { path, why } => write!(f, "cannot use {}: {why}", path.display()),
             Self::ServerName(name) => write!(f, "{name:?} is neither a name of a host nor an address (--server-name)"),
             Self::NoPassword => f.write_str(

@@ -64,15 +64,18 @@ const fn processor_time() -> Option<Duration> {
     None
 }
 
-/// Asks for as many open sockets as the system allows.
-pub(super) fn allow_many_sockets() {
+/// Asks for as many open files, which sockets are, as the system allows; how many that is, if there is a limit.
+pub(super) fn allow_many_sockets() -> Option<u64> {
     #[cfg(unix)]
     {
         use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
         let limit = getrlimit(Resource::Nofile);
-        // Where it is refused, opening a connection says so.
+        // Where it is refused, the old limit holds.
         let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+        getrlimit(Resource::Nofile).current
     }
+    #[cfg(not(unix))]
+    None
 }
 
 /// Asks the system to wake this thread when it is time, and not up to 50 µs later.

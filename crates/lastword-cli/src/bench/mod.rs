@@ -45,8 +45,15 @@ pub(crate) fn run(args: &BenchArgs, talk: Talk) -> Outcome {
             return refused::misused(&why);
         }
     }
-    machine::allow_many_sockets();
     let plan = Plan::of(&args.load);
+    if let Some(limit) =
+        machine::allow_many_sockets().filter(|limit| plan.connections as u64 + OTHERS > *limit)
+    {
+        crate::print::note!(
+            "this process may have {limit} files open, too few for {} connections: ulimit -n raises it",
+            plan.connections
+        );
+    }
     let url = print::url(&args.target.url);
     let mut threads = Builder::new_multi_thread();
     threads.worker_threads(plan.threads);
@@ -68,6 +75,9 @@ pub(crate) fn run(args: &BenchArgs, talk: Talk) -> Outcome {
         }
     })
 }
+
+/// Files of this process that are no connections.
+const OTHERS: u64 = 16;
 
 fn heading(url: &str, plan: &Plan) -> String {
     format!("{}\n{}\n\n", url, table::plan(plan))

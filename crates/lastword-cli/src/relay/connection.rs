@@ -6,9 +6,9 @@ use std::io::Cursor;
 use std::rc::Rc;
 use std::time::Duration;
 
-use lastword::Role;
 use lastword::dial::WebSocketUri;
-use tokio::io::{AsyncReadExt, split};
+use lastword::{ConnectError, Role};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, split};
 use tokio::net::TcpStream;
 
 use super::flow::{Ends, Flow, Over};
@@ -16,7 +16,7 @@ use super::injector::Injector;
 use super::tap::{Common, Tap};
 use super::wire::{self, Way, Wire};
 use crate::args::Fault;
-use crate::refused;
+use crate::{print, refused};
 
 /// What holds for all connections.
 pub(super) struct House {
@@ -47,7 +47,7 @@ pub(super) async fn attend(number: u64, mut client: TcpStream, house: Rc<House>)
         Ok(server) => server,
         Err(error) => {
             refused::tell(&house.target.to_string(), &error);
-            // The client hears of it by the end of its stream.
+            let _ = client.write_all(bad_gateway(&error).as_bytes()).await;
             return wire::cut(&mut client).await;
         }
     };
@@ -74,6 +74,16 @@ pub(super) async fn attend(number: u64, mut client: TcpStream, house: Rc<House>)
     }
     let never: Vec<&Fault> = injectors.iter().flat_map(Injector::waiting).collect();
     tap.borrow().over(&never);
+}
+
+/// What a client is told that cannot be led on (RFC 9110 section 15.6.3).
+fn bad_gateway(error: &ConnectError) -> String {
+    let why = format!("the relay got no connection to its target: {}\n", print::chain(error));
+    format!(
+        "HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/plain; charset=utf-8\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n{why}",
+        why.len()
+    )
 }
 
 /// Both directions at once; says how the connection is to be ended.

@@ -98,6 +98,10 @@ async fn connect(args: &ReplayArgs, to: &TargetArgs, session: &Session, talk: Ta
     }
     if let Some(difference) = &played.difference {
         say(&Style::Bad.of(print::escape_lines(&difference.to_string())).to_string());
+        if talk != Talk::Quiet {
+            let played = Played { difference: None, ..played };
+            crate::print::note!("{}", told(&played, session, Role::Client));
+        }
         return Outcome::Different;
     }
     if talk != Talk::Quiet {
