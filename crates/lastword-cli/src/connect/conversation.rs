@@ -102,7 +102,10 @@ impl Conversation {
         loop {
             if self.silent && sending.is_none() && reading.is_none() {
                 match self.rules.after {
-                    After::Close => return Over::Enough(leave(ws, CloseCode::NORMAL, stop).await),
+                    After::Close => {
+                        let goodbye = (CloseCode::NORMAL, String::new());
+                        return Over::Enough(self.hear_out(ws, stage, goodbye, stop).await);
+                    }
                     // The answer to a ping shows that the peer has read all that was sent; its own
                     // answers may take a little longer.
                     After::Quiet(_) => {
@@ -146,7 +149,8 @@ impl Conversation {
                         sending = Some(send(sender.clone(), message));
                     }
                     Some(Said::Command(Command::Close(code, reason))) => {
-                        return Over::Enough(said_goodbye(ws, code, reason, stop).await);
+                        let goodbye = (code, reason);
+                        return Over::Enough(self.hear_out(ws, stage, goodbye, stop).await);
                     }
                     Some(Said::Command(command)) => match self.obey(command, &sender, stage) {
                         Obeyed::Done => {}
@@ -176,6 +180,32 @@ impl Conversation {
                     stage.stopped();
                     return Over::Enough(leave(ws, CloseCode::GOING_AWAY, stop).await);
                 }
+            }
+        }
+    }
+
+    /// Closes, and shows what the peer still has to say; who asks again to stop waits for no more of it.
+    async fn hear_out(
+        &mut self,
+        mut ws: WebSocket,
+        stage: &mut dyn Stage,
+        (code, reason): (CloseCode, String),
+        stop: &mut Stop,
+    ) -> Arc<Ending> {
+        let sender = ws.sender();
+        sender.close(code, reason);
+        loop {
+            tokio::select! {
+                message = ws.recv() => match message {
+                    Ok(Some(message)) => {
+                        self.came += 1;
+                        if stage.message(&message) == Audience::Gone {
+                            return leave(ws, code, stop).await;
+                        }
+                    }
+                    Ok(None) | Err(_) => return ws.ended().await,
+                },
+                () = stop.asked() => return sender.abort(),
             }
         }
     }
@@ -259,19 +289,9 @@ async fn read_by_peer(reading: &mut Option<Reading>) {
 
 /// Closes; who asks again to stop does not wait for the peer.
 async fn leave(ws: WebSocket, code: CloseCode, stop: &mut Stop) -> Arc<Ending> {
-    said_goodbye(ws, code, String::new(), stop).await
-}
-
-/// The same, with a reason.
-async fn said_goodbye(
-    ws: WebSocket,
-    code: CloseCode,
-    reason: String,
-    stop: &mut Stop,
-) -> Arc<Ending> {
     let sender = ws.sender();
     tokio::select! {
-        ending = ws.close(code, reason) => ending,
+        ending = ws.close(code, "") => ending,
         () = stop.asked() => sender.abort(),
     }
 }
