@@ -1,12 +1,15 @@
 """Programs on either side of a connection: started, read a line at a time, and never left behind."""
 
 import asyncio
+import contextlib
 import json
 import os
 import pathlib
+import socket
 import subprocess
 import sys
 import time
+from typing import NamedTuple
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 BUILT = ROOT / os.environ.get("LASTWORD_BUILD", "target/release")
@@ -65,6 +68,47 @@ class Server(Program):
         await super().__aenter__()
         self.url = "ws://" + (await self.event("listening"))["addr"]
         return self
+
+
+class Ran(NamedTuple):
+    """What a program said until its end."""
+
+    out: str
+    err: str
+    status: int
+
+
+async def ran(*command, say="", env=None):
+    """Runs a program to its end; its standard input is `say`, and ends."""
+    process = await asyncio.create_subprocess_exec(
+        *[str(part) for part in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, env=Program(env=env).env,
+    )
+    try:
+        out, err = await asyncio.wait_for(process.communicate(say.encode()), PATIENCE)
+    finally:
+        if process.returncode is None:
+            process.kill()
+    return Ran(out.decode(errors="replace"), err.decode(errors="replace"), process.returncode)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("0.0.0.0", 0))
+        return probe.getsockname()[1]
+
+
+async def listens(port, process):
+    """Whether somebody listens on this port, within some seconds and while this program runs."""
+    for _ in range(200):
+        with contextlib.suppress(OSError):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.close()
+            return True
+        if process.returncode is not None:
+            return False
+        await asyncio.sleep(0.05)
+    return False
 
 
 def check(seen, **expected):

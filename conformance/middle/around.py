@@ -13,7 +13,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from programs import BUILT, PATIENCE, ROOT, Program
+from programs import BUILT, PATIENCE, Program, listens
 
 EXAMPLES = BUILT / "examples"
 # Nobody may reach for a real proxy.
@@ -59,12 +59,6 @@ def server_tls():
     return context
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("0.0.0.0", 0))
-        return probe.getsockname()[1]
-
-
 def write(name, text):
     path = FOLDER / name
     path.write_text(text)
@@ -80,7 +74,9 @@ async def daemon(port, *command):
         start_new_session=True,
     )
     try:
-        await listening(port, process, log)
+        if not await listens(port, process):
+            log.seek(0)
+            raise AssertionError(f"nothing listens on {port}: {log.read()}")
         yield process
     finally:
         if process.returncode is None:
@@ -90,19 +86,6 @@ async def daemon(port, *command):
             except TimeoutError:
                 process.kill()
                 await process.wait()
-
-
-async def listening(port, process, log):
-    for _ in range(200):
-        with contextlib.suppress(OSError):
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.close()
-            return
-        if process.returncode is not None:
-            break
-        await asyncio.sleep(0.05)
-    log.seek(0)
-    raise AssertionError(f"nothing listens on {port}: {log.read()}")
 
 
 async def output(*command, env=None):

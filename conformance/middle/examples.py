@@ -5,8 +5,8 @@ import contextlib
 import signal
 import sys
 
-from around import EXAMPLES, daemon, free_port, output, says
-from programs import PATIENCE, ROOT, Program, Server, run
+from around import EXAMPLES, daemon, output, says
+from programs import PATIENCE, ROOT, Program, Server, free_port, run
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve
 

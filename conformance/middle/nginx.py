@@ -7,8 +7,8 @@ import signal
 import ssl
 import sys
 
-from around import CERTIFICATE, EXAMPLES, FOLDER, HERE, KEY, TRUSTING, daemon, free_port, output, says, write
-from programs import LASTWORD, PATIENCE, ROOT, Program, check, run
+from around import CERTIFICATE, EXAMPLES, FOLDER, HERE, KEY, TRUSTING, daemon, output, says, write
+from programs import LASTWORD, PATIENCE, ROOT, Program, check, free_port, run
 from websockets.asyncio.client import connect
 
 PAGE = (ROOT / "docs/deployment.md").read_text()

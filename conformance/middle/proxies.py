@@ -7,8 +7,8 @@ import shutil
 import subprocess
 import sys
 
-from around import CERTIFICATE, FOLDER, HERE, KEY, TRUSTING, daemon, free_port, output, says, server_tls, through, write
-from programs import LASTWORD, run
+from around import CERTIFICATE, FOLDER, HERE, KEY, TRUSTING, daemon, output, says, server_tls, through, write
+from programs import LASTWORD, free_port, run
 from websockets.asyncio.server import serve
 
 

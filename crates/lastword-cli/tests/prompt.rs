@@ -131,6 +131,32 @@ fn what_is_typed_or_pasted_ahead_is_sent_line_by_line() {
 }
 
 #[test]
+fn lines_that_are_typed_ahead_or_pasted_are_all_said_in_their_order() {
+    let server = Server::start(&[]);
+    let mut terminal = Terminal::start(&["connect", &server.url, "--color", "never"]);
+    terminal.shows("> ");
+    terminal.types("one\rtwo\r/ping\rthree\r");
+    for text in ["< one", "< two", "< three"] {
+        terminal.shows(text);
+    }
+    terminal.types("/pong\r/close 4000 so long\rtoo late\r");
+    terminal.shows("closed by us: 4000 \"so long\"");
+    terminal.ends_with(0);
+}
+
+#[test]
+fn last_words_are_shown_before_the_end() {
+    let server = Server::start(&["--exec", "for word in so long and goodbye; do echo $word; done"]);
+    for _ in 0..50 {
+        let mut terminal = Terminal::start(&["connect", &server.url, "--color", "never"]);
+        for text in ["< so", "< long", "< and", "< goodbye", "closed by the peer: 1000"] {
+            terminal.shows(text);
+        }
+        terminal.ends_with(0);
+    }
+}
+
+#[test]
 fn control_d_says_goodbye_and_control_c_as_well() {
     let mut server = Server::start(&[]);
     for key in ["\u{4}", "\u{3}"] {

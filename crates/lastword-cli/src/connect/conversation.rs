@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::num::NonZeroU64;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -130,9 +131,8 @@ impl Conversation {
             if self.silent && sending.is_none() && reading.is_none() {
                 match self.rules.after {
                     After::Close => {
-                        return Over::Enough(
-                            leave(ws, self.rules.goodbye.clone(), None, stage, stop).await,
-                        );
+                        let goodbye = self.rules.goodbye.clone();
+                        return Over::Enough(self.hear_out(ws, goodbye, stage, stop).await);
                     }
                     // The answer to a ping shows that the peer has read all that was sent; its own
                     // answers may take a little longer.
@@ -173,7 +173,8 @@ impl Conversation {
                         sending = Some(send(sender.clone(), message));
                     }
                     Some(Said::Command(Command::Close(code, reason))) => {
-                        return Over::Enough(leave(ws, Goodbye { code, reason }, None, stage, stop).await);
+                        let goodbye = Goodbye { code, reason };
+                        return Over::Enough(self.hear_out(ws, goodbye, stage, stop).await);
                     }
                     Some(Said::Command(command)) => match self.obey(command, &sender, stage) {
                         Obeyed::Done => {}
@@ -203,6 +204,38 @@ impl Conversation {
                 () = stop.asked() => {
                     stage.stopped();
                     return Over::Enough(leave(ws, Goodbye::going_away(), None, stage, stop).await);
+                }
+            }
+        }
+    }
+
+    /// Closes, and shows what the peer still has to say; who asks again to stop waits for no more of it.
+    async fn hear_out(
+        &mut self,
+        mut ws: WebSocket,
+        goodbye: Goodbye,
+        stage: &mut dyn Stage,
+        stop: &mut Stop,
+    ) -> Arc<Ending> {
+        let sender = ws.sender();
+        sender.close(goodbye.code, goodbye.reason);
+        let mut patience = pin!(tokio::time::sleep(PATIENCE));
+        let mut told = false;
+        loop {
+            tokio::select! {
+                message = ws.recv() => match message {
+                    Ok(Some(message)) => {
+                        self.came += 1;
+                        if stage.message(&message) == Audience::Gone {
+                            return ws.ended().await;
+                        }
+                    }
+                    Ok(None) | Err(_) => return ws.ended().await,
+                },
+                () = stop.asked() => return sender.abort(),
+                () = &mut patience, if !told => {
+                    told = true;
+                    stage.note(WAITING);
                 }
             }
         }
@@ -299,9 +332,8 @@ async fn leave(
     stop: &mut Stop,
 ) -> Arc<Ending> {
     let sender = ws.sender();
-    let closing = ws.close(goodbye.code, goodbye.reason);
-    let patience = tokio::time::sleep(PATIENCE);
-    tokio::pin!(closing, patience);
+    let mut closing = pin!(ws.close(goodbye.code, goodbye.reason));
+    let mut patience = pin!(tokio::time::sleep(PATIENCE));
     let deadline = limit.map(|limit| Instant::now() + limit);
     let mut told = false;
     loop {
@@ -311,11 +343,14 @@ async fn leave(
             () = until(deadline) => return sender.abort(),
             () = &mut patience, if !told => {
                 told = true;
-                stage.note("waiting for the peer to close; Ctrl-C leaves without its answer");
+                stage.note(WAITING);
             }
         }
     }
 }
+
+/// What is told to whoever may think that nothing happens.
+const WAITING: &str = "waiting for the peer to close; Ctrl-C leaves without its answer";
 
 /// How long a close may take before it is told that we wait.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -121,10 +121,13 @@ impl Stage for OnTerminal {
     }
 
     fn ended(&mut self, ending: &Ending) {
+        self.terminal.settle();
         let sentence = escape(&ending.to_string()).into_owned();
         let style = if ending.is_clean() { Style::Good } else { Style::Bad };
         if ending.first != Some(First::Us) || self.line == Line::Prompt {
             crate::print::note!();
+        } else {
+            self.terminal.erase_prompt();
         }
         crate::print::note!("{}", style.of(sentence));
     }

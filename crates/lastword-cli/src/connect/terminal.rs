@@ -1,9 +1,12 @@
-//! A prompt that incoming messages do not garble: lines are read in a thread of their own, and what
-//! comes in is printed above the prompt.
+//! A prompt that incoming messages do not garble: lines are read in a thread of their own, and what comes in is printed
+//! above the prompt. That is the reading thread's doing, too, which may be busy with a key; so a third thread hands it
+//! over, and can be asked whether all of it is on the screen.
 
 use std::borrow::Cow;
-use std::io;
+use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
 
 use rustyline::completion::{Completer, FilenameCompleter, Pair};
 use rustyline::error::ReadlineError;
@@ -19,20 +22,28 @@ use super::said::Said;
 
 /// Where lines come from, and where messages go.
 pub(super) struct Terminal {
-    printer: Box<dyn Print + Send>,
+    shown: SyncSender<Shown>,
     _mode: Mode,
 }
 
-trait Print {
-    fn print(&mut self, text: String);
+/// For the thread that prints.
+enum Shown {
+    Lines(String),
+    /// Whoever waits for all before it to be on the screen hears of it.
+    Settled(SyncSender<()>),
 }
 
-impl<P: ExternalPrinter> Print for P {
-    fn print(&mut self, text: String) {
-        // A terminal that is gone shows nothing; the connection tells of its end elsewhere.
-        let _ = ExternalPrinter::print(self, text);
-    }
-}
+/// How many lines may wait for a terminal.
+const WAITING: usize = 64;
+
+/// How long a terminal may take to show what waits for it when all is over.
+const SETTLING: Duration = Duration::from_secs(1);
+
+/// How long it takes to draw a prompt, usually.
+const DRAWING: Duration = Duration::from_millis(2);
+
+/// Moves nothing: up, and down again.
+const NOTHING: &str = "\x1b[A\n";
 
 impl Terminal {
     /// Takes over the terminal; what is typed comes out of the receiver, which ends with it. With a
@@ -51,7 +62,9 @@ impl Terminal {
                 other => other.map_err(io::Error::other)?,
             }
         }
-        let printer = Box::new(editor.create_external_printer().map_err(io::Error::other)?);
+        let printer = editor.create_external_printer().map_err(io::Error::other)?;
+        let (shown, to_show) = sync_channel(WAITING);
+        std::thread::spawn(move || show(printer, &to_show));
         // Whoever reads lines never waits for those who send them: what is printed above the prompt waits for
         // the prompt. It is as much as was typed, or pasted.
         let (typed, mut lines) = mpsc::unbounded_channel();
@@ -77,12 +90,54 @@ impl Terminal {
                 }
             }
         });
-        Ok((Self { printer, _mode: mode }, said))
+        Ok((Self { shown, _mode: mode }, said))
     }
 
     /// Prints lines above the prompt.
     pub(super) fn print(&mut self, lines: &str) {
-        self.printer.print(format!("{lines}\n"));
+        // A terminal that is gone shows nothing; the connection tells of its end elsewhere.
+        let _ = self.shown.send(Shown::Lines(format!("{lines}\n")));
+    }
+
+    /// Takes away a prompt behind which nothing was typed yet.
+    pub(super) fn erase_prompt(&mut self) {
+        if obeys() {
+            let _ = io::stderr().write_all(b"\r\x1b[K");
+        }
+    }
+
+    /// Waits until what was printed is on the screen, if it gets there at all.
+    pub(super) fn settle(&mut self) {
+        if !obeys() {
+            return;
+        }
+        let (tell, settled) = sync_channel(1);
+        if self.shown.send(Shown::Settled(tell)).is_ok() {
+            let _ = settled.recv_timeout(SETTLING);
+        }
+    }
+}
+
+/// Whether the terminal does what it is told by escapes; those that do not are written to as they are.
+fn obeys() -> bool {
+    std::env::var_os("TERM")
+        .is_none_or(|name| !["dumb", "cons25", "emacs"].iter().any(|plain| name == *plain))
+}
+
+fn show(mut printer: impl ExternalPrinter, to_show: &Receiver<Shown>) {
+    for shown in to_show {
+        match shown {
+            Shown::Lines(lines) => drop(printer.print(lines)),
+            Shown::Settled(tell) => {
+                // The printer holds one text while another is being shown, and takes no third: so with the second
+                // that it takes, all before the first is on the screen.
+                let _ = printer.print(NOTHING.to_owned());
+                let _ = printer.print(NOTHING.to_owned());
+                // The second draws the prompt once more, and would draw it behind whatever comes now.
+                std::thread::sleep(DRAWING);
+                let _ = tell.send(());
+            }
+        }
     }
 }
 

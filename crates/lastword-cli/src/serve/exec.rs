@@ -6,12 +6,12 @@ use std::io;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use http::header::HeaderMap;
-use lastword::{CloseCode, HandlerError, Message, Opening, Receiver, Sender, WebSocket};
+use lastword::{CloseCode, HandlerError, Message, Receiver, Sender, WebSocket};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
+use super::environment;
 use crate::args::Content;
 
 /// How long a process may go on when the connection has ended, before it is told to stop.
@@ -37,7 +37,7 @@ impl Exec {
     }
 
     pub(super) async fn run(&self, ws: WebSocket) -> Result<(), HandlerError> {
-        let mut child = match self.spawn(ws.opening()) {
+        let mut child = match self.spawn(&ws) {
             Ok(child) => child,
             Err(error) => {
                 crate::print::note!("cannot run {:?}: {error}", self.command);
@@ -66,26 +66,13 @@ impl Exec {
         Ok(())
     }
 
-    fn spawn(&self, opening: &Opening) -> io::Result<Child> {
+    fn spawn(&self, ws: &WebSocket) -> io::Result<Child> {
         let mut command = shell(&self.command);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
         // A group of its own: Ctrl-C is for us, who ends it in order.
         #[cfg(unix)]
         command.process_group(0);
-        let request = opening.request();
-        let uri = request.uri();
-        command
-            .env("GATEWAY_INTERFACE", "CGI/1.1")
-            .env("SERVER_SOFTWARE", concat!("lastword/", env!("CARGO_PKG_VERSION")))
-            .env("REQUEST_URI", uri.to_string())
-            .env("PATH_INFO", uri.path())
-            .env("QUERY_STRING", uri.query().unwrap_or_default());
-        if let Some(peer) = opening.peer_addr {
-            command
-                .env("REMOTE_ADDR", peer.ip().to_string())
-                .env("REMOTE_PORT", peer.port().to_string());
-        }
-        command.envs(variables(request.headers()));
+        command.envs(environment::of(ws));
         command.spawn()
     }
 
@@ -125,17 +112,6 @@ fn shell(command: &str) -> Command {
         shell.args(["-c", command]);
         shell
     }
-}
-
-/// Headers as CGI passes them (RFC 3875 section 4.1.18). `Proxy` would become `HTTP_PROXY`, which
-/// programs take for a setting.
-fn variables(headers: &HeaderMap) -> impl Iterator<Item = (String, String)> + '_ {
-    headers.keys().filter(|name| *name != "proxy").filter_map(|name| {
-        let values: Vec<&str> =
-            headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
-        let key = format!("HTTP_{}", name.as_str().to_ascii_uppercase().replace('-', "_"));
-        (!values.is_empty()).then(|| (key, values.join(", ")))
-    })
 }
 
 /// A line of the output was longer than a message may be.

@@ -3,6 +3,7 @@
 
 mod certificate;
 mod echo;
+mod environment;
 mod exec;
 mod guard;
 mod pages;

@@ -77,10 +77,14 @@ impl Pages {
     }
 }
 
+/// It loads nothing, runs nothing but what is in it, makes no HTML of text, and talks to its own server only.
+const POLICY: &str = "default-src 'none'; \
+    style-src 'sha256-PI4Rryz6csMZmI4ff4K57lD0WMs2vy19LXU4nC1AdWs='; \
+    script-src 'sha256-zZTGHdw9hot5XuRz6lcA7pm2385PzmNj8Du49lnbb04='; \
+    require-trusted-types-for 'script'; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
+    frame-ancestors 'none'";
+
 fn page() -> Answer {
-    // It loads nothing, and talks to its own server only.
-    const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
-                          connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
     respond("text/html; charset=utf-8", Bytes::from_static(PAGE.as_bytes()))
         .header(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY))
 }
@@ -167,7 +171,45 @@ fn content_type(path: &Path) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use data_encoding::BASE64;
+    use lastword::CloseCode;
+    use lastword::rustls::SupportedCipherSuite;
+    use lastword::rustls::crypto::aws_lc_rs::cipher_suite::TLS13_CHACHA20_POLY1305_SHA256;
+
     use super::*;
+
+    /// What stands between the tags of the one element of this name.
+    fn inside(element: &str) -> &'static str {
+        let (open, close) = (format!("<{element}>"), format!("</{element}>"));
+        let (_, rest) = PAGE.split_once(&open).unwrap();
+        let (inside, rest) = rest.split_once(&close).unwrap();
+        assert!(!rest.contains(&open), "more than one {element}");
+        inside
+    }
+
+    #[test]
+    fn the_policy_names_the_style_and_the_script_of_the_page() {
+        let SupportedCipherSuite::Tls13(suite) = TLS13_CHACHA20_POLY1305_SHA256 else {
+            unreachable!("it is one of TLS 1.3")
+        };
+        for element in ["style", "script"] {
+            let hash = suite.common.hash_provider.hash(inside(element).as_bytes());
+            let named = format!("{element}-src 'sha256-{}';", BASE64.encode(hash.as_ref()));
+            assert!(POLICY.contains(&named), "POLICY has to have {named}");
+        }
+    }
+
+    #[test]
+    fn codes_are_called_the_same_in_the_page_as_everywhere() {
+        for code in 1000..=4999 {
+            let name = CloseCode::try_from(code).ok().and_then(CloseCode::name);
+            let shown = name.map(|name| format!("{code}: \"{name}\""));
+            match shown {
+                Some(shown) => assert!(inside("script").contains(&shown), "{shown}"),
+                None => assert!(!inside("script").contains(&format!("{code}: \"")), "{code}"),
+            }
+        }
+    }
 
     #[test]
     fn no_path_leads_out_or_to_what_is_hidden() {
