@@ -168,7 +168,11 @@ fn the_sentence_of_every_cause_leads_to_its_topic() {
         (Violation::CloseReasonNotUtf8 { code: 1000 }, "bad-close"),
     ] {
         // As an ending prints it, the violation is the more exact topic.
-        cases.push((format!("peer broke the protocol: {violation}"), name));
+        let what = match violation.close_code() {
+            CloseCode::MESSAGE_TOO_BIG => "sent too much",
+            _ => "broke the protocol",
+        };
+        cases.push((format!("peer {what}: {violation}"), name));
     }
     cases.push((Violation::OutOfMemory { limit: 1 }.to_string(), "out-of-memory"));
     let limit_of_rate = lastword::Rate::per_second(1);

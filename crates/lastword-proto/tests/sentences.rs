@@ -136,7 +136,7 @@ fn each_ending_is_one_sentence_that_a_person_can_act_on() {
     check_role(
         Role::Client,
         "too big",
-        "peer broke the protocol: frame of 4294967296 bytes exceeds our limit of 16777216 \
+        "peer sent too much: frame of 4294967296 bytes exceeds our limit of 16777216 \
          (max_frame_size); we had said 1009 (message too big) \"frame of 4294967296 bytes exceeds \
          our limit of 16777216 (max_frame_size)\"",
         |d| {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::cut::Cut;
 use crate::ledger::Ledger;
 use crate::violation::Violation;
-use crate::wire::{Farewell, Role};
+use crate::wire::{CloseCode, Farewell, Role};
 
 /// How a connection ended, and what became of its messages. Each connection has exactly one.
 ///
@@ -326,6 +326,10 @@ impl Ending {
             Cause::Violation(
                 violation @ (Violation::TooManyMessages { .. } | Violation::TooManyBytes { .. }),
             ) => write!(f, "peer sent {violation}"),
+            // A limit of ours is no rule of the protocol.
+            Cause::Violation(violation) if violation.close_code() == CloseCode::MESSAGE_TOO_BIG => {
+                write!(f, "peer sent too much: {violation}")
+            }
             Cause::Violation(violation) if violation.is_peers_fault() => {
                 write!(f, "peer broke the protocol: {violation}")
             }
