@@ -114,6 +114,53 @@ fn a_process_knows_who_has_come_and_what_for() {
 
 #[cfg(unix)]
 #[test]
+fn a_process_knows_who_has_proven_himself_and_not_by_what() {
+    let path = directory("remote-user").join("password");
+    fs::write(&path, "sesame").unwrap();
+    let proof = ["--user", "ali", "--password-file", path.to_str().unwrap()];
+    let command = "echo \"$AUTH_TYPE|$REMOTE_USER|$HTTP_AUTHORIZATION\"";
+    let server = Server::start(&[&["--exec", command], &proof[..]].concat());
+    let args = [&["connect", &server.url, "--listen"], &proof[..]].concat();
+    assert_eq!(said(&run(&args, "")).0, "Basic|ali|\n");
+    // Where nobody is asked, the header is for the process to judge.
+    let server = Server::start(&["--exec", command]);
+    let args = [&["connect", &server.url, "--listen"], &proof[..]].concat();
+    assert!(said(&run(&args, "")).0.starts_with("||Basic "));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_process_is_told_no_secrets_of_ours() {
+    let command = "echo \"<$LASTWORD_PASSWORD$LASTWORD_BEARER>\"";
+    let mut server = lastword(&["serve", "--port", "0", "--exec", command]);
+    server.env("LASTWORD_PASSWORD", "sesame").env("LASTWORD_BEARER", "token");
+    let server = Server::spawn(&mut server);
+    assert_eq!(said(&run(&["connect", &server.url, "--listen"], "")).0, "<>\n");
+}
+
+#[cfg(unix)]
+#[test]
+fn that_a_process_was_stopped_by_us_is_not_told_as_a_signal_of_somebody_elses() {
+    // It has no pipe any more, and goes on.
+    let stopped = Server::start(&["--exec", "exec <&- >&-; exec sleep 100"]);
+    let (_, error, code) = said(&run(&["connect", &stopped.url, "--listen"], ""));
+    assert!(error.contains("1011") && error.contains("was stopped"), "{error}");
+    assert!(!error.contains("signal") && code == Some(3), "{error}");
+    let killed = Server::start(&["--exec", "kill -9 $$"]);
+    let (_, error, _) = said(&run(&["connect", &killed.url, "--listen"], ""));
+    assert!(error.contains("signal: 9"), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_process_that_says_no_more_hears_the_end_of_its_input() {
+    let server = Server::start(&["--exec", "exec >&-; cat >/dev/null; exit 7"]);
+    let (_, error, _) = said(&run(&["connect", &server.url, "--listen"], ""));
+    assert!(error.contains("exit status: 7"), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
 fn a_process_that_does_not_stop_is_stopped_when_its_connection_ends() {
     let mark = directory("stopped").join("pid");
     let command =

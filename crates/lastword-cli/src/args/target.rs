@@ -113,6 +113,13 @@ pub(crate) struct TargetArgs {
     ping_timeout: Option<Wait>,
 }
 
+/// Where a password and a token may be in the environment.
+const PASSWORD: &str = "LASTWORD_PASSWORD";
+const BEARER: &str = "LASTWORD_BEARER";
+
+/// What of our environment is no business of a process that we start.
+pub(crate) const SECRETS: [&str; 2] = [PASSWORD, BEARER];
+
 const REQUEST: &str = "Request";
 const TLS: &str = "TLS";
 const NETWORK: &str = "Network";
@@ -225,7 +232,7 @@ impl TargetArgs {
         }
         let token = match &self.bearer_file {
             Some(path) => Some(first_line(path)?),
-            None => std::env::var("LASTWORD_BEARER").ok(),
+            None => std::env::var(BEARER).ok(),
         };
         Ok(token.map(|token| format!("Bearer {token}")))
     }
@@ -341,7 +348,7 @@ fn first_line(path: &Path) -> Result<String, Wrong> {
 pub(super) fn password(file: Option<&Path>) -> Result<String, Wrong> {
     match file {
         Some(path) => first_line(path),
-        None => std::env::var("LASTWORD_PASSWORD").map_err(|_| Wrong::NoPassword),
+        None => std::env::var(PASSWORD).map_err(|_| Wrong::NoPassword),
     }
 }
 

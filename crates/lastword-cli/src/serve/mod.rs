@@ -7,6 +7,7 @@ mod environment;
 mod exec;
 mod guard;
 mod pages;
+mod process;
 mod rooms;
 
 use std::fmt::Write;
@@ -20,6 +21,7 @@ use tokio::runtime::Builder;
 
 use self::exec::Exec;
 use self::pages::Pages;
+use self::process::Script;
 use self::rooms::Rooms;
 use crate::args::{ServeArgs, Talk, Wrong};
 use crate::exit::Outcome;
@@ -133,7 +135,9 @@ impl Handler {
     fn of(args: &ServeArgs) -> Self {
         match &args.exec {
             Some(command) => {
-                Self::Exec(Exec::new(command, args.content(), args.config().max_message_size))
+                let max_line = args.config().max_message_size;
+                let script = Script::new(command, args.content(), max_line);
+                Self::Exec(Exec::new(script, args.user.clone()))
             }
             None if args.broadcast => Self::Rooms(Rooms::one_for_all()),
             None if args.topics => Self::Rooms(Rooms::one_for_each_path()),
