@@ -4,7 +4,7 @@ mod support;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout};
 
@@ -268,20 +268,160 @@ fn files_of_a_directory_are_served_and_none_outside_of_it() {
     fs::write(root.join("public/index.html"), "<p>front").unwrap();
     fs::write(root.join("public/a b.js"), "let a").unwrap();
     fs::write(root.join("public/.env"), "hidden").unwrap();
+    fs::create_dir(root.join("public/.git")).unwrap();
+    fs::write(root.join("public/.git/config"), "hidden").unwrap();
     #[cfg(unix)]
-    std::os::unix::fs::symlink("../secret", root.join("public/link")).unwrap();
+    for (target, link) in
+        [("../secret", "link"), (".env", "plain"), (".git", "repository"), ("a b.js", "fine.js")]
+    {
+        std::os::unix::fs::symlink(target, root.join("public").join(link)).unwrap();
+    }
     let server = Server::start(&["--dir", root.join("public").to_str().unwrap()]);
     let front = get(&server.url, "/", "");
     assert!(front.starts_with("HTTP/1.1 200") && front.ends_with("<p>front"), "{front}");
     let script = get(&server.url, "/a%20b.js", "");
     assert!(script.contains("text/javascript") && script.ends_with("let a"), "{script}");
-    for target in ["/../secret", "/%2e%2e/secret", "/link", "/.env", "/nothing", "/sub/"] {
+    for target in [
+        "/../secret",
+        "/%2e%2e/secret",
+        "/link",
+        "/.env",
+        "/nothing",
+        "/sub/",
+        "/a%20b.js/",
+        "/plain",
+        "/repository",
+        "/repository/config",
+    ] {
         assert!(get(&server.url, target, "").starts_with("HTTP/1.1 404"), "{target}");
     }
-    assert!(get(&server.url, "/sub", "").to_lowercase().contains("location: /sub/"));
+    #[cfg(unix)]
+    assert!(get(&server.url, "/fine.js", "").ends_with("let a"));
+    for target in ["/sub", "//sub"] {
+        assert!(get(&server.url, target, "").contains("Location: /sub/\r\n"), "{target}");
+    }
     // The WebSocket is there all the same.
     let output = run(&["connect", &server.url, "-m", "hi", "-n", "1"], "");
     assert_eq!(said(&output).0, "hi\n");
+}
+
+/// The head and the body of an answer.
+fn parts(answer: &str) -> (&str, &str) {
+    answer.split_once("\r\n\r\n").unwrap()
+}
+
+/// The value of a header of an answer.
+fn value<'a>(answer: &'a str, name: &str) -> &'a str {
+    let line = parts(answer).0.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+    line.unwrap_or_else(|| panic!("no {name} in {answer}"))
+}
+
+#[test]
+fn a_part_of_a_file_is_served_to_whoever_asks_for_one() {
+    let root = directory("parts-of-files");
+    fs::write(root.join("film.webm"), "0123456789").unwrap();
+    let server = Server::start(&["--dir", root.to_str().unwrap()]);
+    let whole = get(&server.url, "/film.webm", "");
+    assert_eq!(value(&whole, "Accept-Ranges"), "bytes");
+    assert_eq!(value(&whole, "Content-Type"), "video/webm");
+    let tag = value(&whole, "Etag");
+    for (range, status, said, body) in [
+        ("bytes=2-4", "206", "bytes 2-4/10", "234"),
+        ("bytes=7-", "206", "bytes 7-9/10", "789"),
+        ("bytes=-1", "206", "bytes 9-9/10", "9"),
+        ("bytes=10-", "416", "bytes */10", ""),
+    ] {
+        let answer =
+            get(&server.url, "/film.webm", &format!("Range: {range}\r\nIf-Range: {tag}\r\n"));
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert_eq!((value(&answer, "Content-Range"), parts(&answer).1), (said, body));
+    }
+    // What is no range, and a part of another state than the one that is there, are all of it.
+    for headers in ["Range: bytes=4-2\r\n", "Range: bytes=2-4\r\nIf-Range: \"other\"\r\n"] {
+        let answer = get(&server.url, "/film.webm", headers);
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("0123456789"), "{answer}");
+    }
+}
+
+#[test]
+fn of_a_file_that_is_larger_than_memory_should_be_there_are_parts() {
+    let root = directory("large-files");
+    let size = (64 << 20) + 10;
+    fs::File::create(root.join("large")).unwrap().set_len(size).unwrap();
+    let server = Server::start(&["--dir", root.to_str().unwrap()]);
+    assert!(get(&server.url, "/large", "").starts_with("HTTP/1.1 413"));
+    let answer = get(&server.url, "/large", "Range: bytes=9-\r\n");
+    assert_eq!(value(&answer, "Content-Range"), format!("bytes 9-{}/{size}", (64 << 20) + 8));
+    let answer = get(&server.url, "/large", "Range: bytes=67108864-\r\n");
+    assert_eq!(parts(&answer).1.len(), 10);
+}
+
+#[test]
+fn a_file_that_has_not_changed_is_not_sent_again() {
+    let root = directory("unchanged");
+    fs::write(root.join("a.txt"), "first").unwrap();
+    let server = Server::start(&["--dir", root.to_str().unwrap()]);
+    let first = get(&server.url, "/a.txt", "");
+    let (tag, date) = (value(&first, "Etag"), value(&first, "Last-Modified"));
+    for known in [
+        format!("If-None-Match: {tag}\r\n"),
+        format!("If-None-Match: \"x\", W/{tag}\r\n"),
+        "If-None-Match: *\r\n".to_owned(),
+        format!("If-Modified-Since: {date}\r\n"),
+    ] {
+        let answer = get(&server.url, "/a.txt", &known);
+        assert!(answer.starts_with("HTTP/1.1 304 ") && parts(&answer).1.is_empty(), "{answer}");
+        assert!(!answer.contains("Content-Length") && value(&answer, "Etag") == tag, "{answer}");
+    }
+    // The tag goes before the date.
+    let other = format!("If-None-Match: \"x\"\r\nIf-Modified-Since: {date}\r\n");
+    assert!(get(&server.url, "/a.txt", &other).ends_with("first"));
+    fs::write(root.join("a.txt"), "another").unwrap();
+    let changed = get(&server.url, "/a.txt", &format!("If-None-Match: {tag}\r\n"));
+    assert!(changed.starts_with("HTTP/1.1 200 ") && changed.ends_with("another"), "{changed}");
+}
+
+#[test]
+fn each_request_for_a_page_is_told_and_what_is_in_it_is_not_obeyed() {
+    let root = directory("told");
+    fs::write(root.join("a.txt"), "a").unwrap();
+    let directory = root.to_str().unwrap();
+    let mut server = Server::start(&["--dir", directory]);
+    get(&server.url, "/a.txt?token=secret", "");
+    let line = server.line_with("GET");
+    assert!(line.starts_with("127.0.0.1:") && line.ends_with("  GET /a.txt 200\n"), "{line}");
+    get(&server.url, "/no\u{9b}2J\u{202e}", "");
+    let line = server.line_with("404");
+    assert!(line.is_ascii() && line.contains("  GET /no"), "{line}");
+    // Who wanted a WebSocket and cannot have it is told of as before.
+    get(&server.url, "/a.txt", "Upgrade: websocket\r\nConnection: Upgrade\r\n");
+    server.line_with("no connection: refused with 400");
+    let mut server = Server::start(&["--dir", directory, "--report", "json"]);
+    get(&server.url, "/a.txt?b", "");
+    let event: serde_json::Value = serde_json::from_str(&server.line_with("\"ev\"")).unwrap();
+    let expected = serde_json::json!({
+        "ev": "http", "method": "GET", "path": "/a.txt", "status": 200, "peer": event["peer"],
+    });
+    assert_eq!(event, expected);
+    assert!(event["peer"].is_u64());
+}
+
+#[test]
+fn a_name_is_listened_on_and_brackets_are_no_part_of_an_address() {
+    let server = Server::start(&["--host", "localhost"]);
+    assert_eq!(said(&run(&["connect", &server.url, "-m", "x", "-n", "1"], "")).0, "x\n");
+    if TcpListener::bind("[::1]:0").is_ok() {
+        let mut child = lastword(&["serve", "--port", "0", "--host", "[::1]"]).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(line.starts_with("Echoing on ws://[::1]:"), "{line}");
+    }
+    let (_, error, code) = said(&run(&["serve", "--host", "localhost:80"], ""));
+    assert!(error.contains("--port") && code == Some(2), "{error}");
+    let (_, error, code) = said(&run(&["serve", "--host", "nowhere.invalid"], ""));
+    assert!(error.contains("cannot listen on nowhere.invalid:8765") && code == Some(1), "{error}");
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! What `serve` can be told, and what it means.
 
-use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,14 +11,14 @@ use lastword::{Config, Origins, Server, ServerTls, Subprotocols};
 
 use super::limits::{LIMITS, LimitArgs};
 use super::target::{Wrong, certificates, password, private_key};
-use super::values::seconds;
+use super::values::{host, seconds};
 use super::{Content, Report};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ServeArgs {
-    /// Address to listen on; 0.0.0.0 and :: are all of this machine.
-    #[arg(long, default_value = "127.0.0.1", help_heading = WHERE)]
-    pub(crate) host: IpAddr,
+    /// Address or name to listen on; 0.0.0.0 and :: are all of this machine.
+    #[arg(long, default_value = "127.0.0.1", value_parser = host, help_heading = WHERE)]
+    pub(crate) host: String,
     /// Port to listen on; 0 takes any free one.
     #[arg(short, long, default_value_t = 8765, help_heading = WHERE)]
     pub(crate) port: u16,
@@ -112,6 +111,12 @@ impl ServeArgs {
             server = server.tls(tls);
         }
         Ok(server)
+    }
+
+    /// Host and port, if it is to listen on a network.
+    pub(crate) fn address(&self) -> String {
+        let Self { host, port, .. } = self;
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
     }
 
     pub(crate) fn config(&self) -> Config {

@@ -1,5 +1,6 @@
 //! Words of the command line as values: durations, sizes, headers, close codes.
 
+use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -133,6 +134,21 @@ pub(super) fn reason(text: &str) -> Result<String, String> {
 /// What is left of a control frame behind the code.
 const MAX_REASON: usize = 123;
 
+/// A host: an address, with or without the brackets that a URL needs, or a name.
+pub(super) fn host(text: &str) -> Result<String, String> {
+    let bare = match text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(inside) if inside.parse::<Ipv6Addr>().is_ok() => inside,
+        _ => text,
+    };
+    let is_of_name = |c: char| c.is_alphanumeric() || matches!(c, '-' | '.' | '_');
+    let is_name = bare.contains(char::is_alphabetic) && bare.chars().all(is_of_name);
+    if is_name || bare.parse::<IpAddr>().is_ok() {
+        return Ok(bare.to_owned());
+    }
+    Err("expected an address or a name, such as 127.0.0.1, ::1, localhost; a port goes into --port"
+        .into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,6 +209,31 @@ mod tests {
         }
         for text in ["", "localhost", "::1:9000", "a:65536", "ws://a:1x"] {
             assert!(address(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_an_address_or_a_name() {
+        for (text, bare) in [
+            ("127.0.0.1", "127.0.0.1"),
+            ("::1", "::1"),
+            ("[::1]", "::1"),
+            ("localhost", "localhost"),
+            ("my_box.local", "my_box.local"),
+        ] {
+            assert_eq!(host(text).unwrap(), bare);
+        }
+        for text in [
+            "",
+            "localhost:80",
+            "127.0.0.1:80",
+            "[localhost]",
+            "::1]",
+            "300.0.0.1",
+            "a b",
+            "ws://a",
+        ] {
+            assert!(host(text).is_err(), "{text}");
         }
     }
 }
