@@ -475,6 +475,98 @@ fn a_certificate_from_files_is_trusted_by_its_own_file() {
     assert_eq!(code, Some(2));
 }
 
+/// The words of an error about a file of TLS that is given to `serve`.
+fn refused_with(cert: &str, key: &str) -> String {
+    let (_, error, code) = said(&run(&["serve", "--port", "0", "--cert", cert, "--key", key], ""));
+    assert_eq!(code, Some(2), "{error}");
+    error
+}
+
+#[test]
+fn of_a_file_of_tls_it_is_said_what_is_wrong_with_it() {
+    let root = directory("wrong-files");
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let path = |name: &str| root.join(name).to_str().unwrap().to_owned();
+    let (cert, missing) = (path("cert.pem"), path("missing.pem"));
+    fs::write(&cert, made.cert.pem()).unwrap();
+    for error in [refused_with(&missing, &cert), refused_with(&cert, &missing)] {
+        assert!(error.contains(&format!("cannot read {missing}: No such file")), "{error}");
+        assert!(!error.contains("PEM"), "{error}");
+    }
+    let error = refused_with(&cert, &cert);
+    assert!(error.contains("no key in") && error.contains("there is none in it"), "{error}");
+    // As openssl writes them, in its new form and in its old one.
+    let locked = path("locked.pem");
+    for content in [
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIB\n-----END ENCRYPTED PRIVATE KEY-----\n",
+        "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\n\
+         MIIB\n-----END RSA PRIVATE KEY-----\n",
+    ] {
+        fs::write(&locked, content).unwrap();
+        let error = refused_with(&cert, &locked);
+        let expected = format!("passphrase\nTake it off: openssl pkey -in {locked} -out");
+        assert!(error.contains(&expected), "{error}");
+    }
+}
+
+#[test]
+fn only_clients_that_somebody_vouches_for_come_in_if_that_is_asked() {
+    let root = directory("client-ca");
+    let path = |name: &str| root.join(name).to_str().unwrap().to_owned();
+    let (ca, cert, key) = (path("ca.pem"), path("cert.pem"), path("key.pem"));
+    let mut authority = rcgen::CertificateParams::default();
+    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let authority_key = rcgen::KeyPair::generate().unwrap();
+    fs::write(&ca, authority.self_signed(&authority_key).unwrap().pem()).unwrap();
+    let issuer = rcgen::Issuer::new(authority, authority_key);
+    let client_key = rcgen::KeyPair::generate().unwrap();
+    let client = rcgen::CertificateParams::new(["ada".to_owned()]).unwrap();
+    fs::write(&cert, client.signed_by(&client_key, &issuer).unwrap().pem()).unwrap();
+    fs::write(&key, client_key.serialize_pem()).unwrap();
+    let mut server = Server::start(&["--tls", "--client-ca", &ca]);
+    let url = server.url.clone();
+    let connect = ["connect", &url, "-k", "-m", "x", "-n", "1"];
+    let with = |cert: &str, key: &str| {
+        said(&run(&[&connect[..], &["--cert", cert, "--key", key]].concat(), ""))
+    };
+    assert_eq!(with(&cert, &key), ("x\n".to_owned(), String::new(), Some(0)));
+    server.line_with("closed by");
+    assert_eq!(said(&run(&connect, "")).2, Some(1));
+    server.line_with("no connection: TLS failed: peer sent no certificates");
+    let stranger = rcgen::generate_simple_self_signed(["eve".to_owned()]).unwrap();
+    let (cert, key) = (path("stranger.pem"), path("stranger-key.pem"));
+    fs::write(&cert, stranger.cert.pem()).unwrap();
+    fs::write(&key, stranger.signing_key.serialize_pem()).unwrap();
+    assert_eq!(with(&cert, &key).2, Some(1));
+    server.line_with("no connection: TLS failed");
+    let (_, error, code) = said(&run(&["serve", "--client-ca", &ca], ""));
+    assert!(error.contains("--tls") && code == Some(2), "{error}");
+}
+
+#[test]
+fn what_could_let_nobody_in_is_wrong_usage() {
+    for (args, expected) in [
+        (["--origin", "nonsense"], "https://HOST[:PORT]"),
+        (["--origin", "https://example.com/"], "https://HOST[:PORT]"),
+        (["--max-connections", "0"], "a whole number, 1 or more"),
+        (["--threads", "0"], "a whole number, 1 or more"),
+        (["--max-message-size", "0"], "1 byte or more"),
+    ] {
+        let (_, error, code) = said(&run(&[&["serve"], &args[..]].concat(), ""));
+        assert!(error.contains(expected) && code == Some(2), "{args:?}: {error}");
+    }
+}
+
+#[test]
+fn origins_are_those_that_browsers_say_and_each_wait_can_be_off() {
+    let server = Server::start(&["--origin", "https://Example.com:443", "--idle-timeout", "off"]);
+    let from = |origin: &str| {
+        said(&run(&["connect", &server.url, "--origin", origin, "-m", "x", "-n", "1"], "")).2
+    };
+    assert_eq!(from("https://example.com"), Some(0));
+    assert_eq!(from("https://example.org"), Some(1));
+}
+
 #[cfg(unix)]
 #[test]
 fn a_unix_socket_is_served_from_and_left_behind_by_nobody() {

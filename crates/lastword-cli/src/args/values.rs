@@ -102,6 +102,50 @@ pub(super) fn size(text: &str) -> Result<usize, String> {
     number.checked_mul(1 << shift).ok_or_else(|| "that is more than this machine can count".into())
 }
 
+/// Bytes, of which there is one: a limit of none would let nothing through.
+pub(super) fn at_least_a_byte(text: &str) -> Result<usize, String> {
+    match size(text)? {
+        0 => Err("expected a number of 1 byte or more, such as 65536, 64K, 16M".to_owned()),
+        size => Ok(size),
+    }
+}
+
+/// An origin as browsers say it, with `*` for parts of names; or `any`.
+pub(super) fn origin(text: &str) -> Result<String, String> {
+    let wrong = || {
+        "expected https://HOST[:PORT], without a path, as browsers say it; * stands for a part of a name; \
+         or \"any\"".to_owned()
+    };
+    // Pages in a sandbox, and from files, are of that one.
+    if matches!(text, "any" | "null") {
+        return Ok(text.to_owned());
+    }
+    let text = text.to_ascii_lowercase();
+    let (scheme, authority) = text.split_once("://").ok_or_else(wrong)?;
+    let (name, port) = match authority.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => (name, Some(port)),
+        _ => (authority, None),
+    };
+    let is_of_scheme = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.' | '*');
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '*');
+    let is_address = name
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .is_some_and(|inside| inside.parse::<Ipv6Addr>().is_ok());
+    let is_name = !name.is_empty() && name.chars().all(is_of_name);
+    let is_port = port.is_none_or(|port| port == "*" || port.parse::<u16>().is_ok());
+    if scheme.is_empty()
+        || !scheme.chars().all(is_of_scheme)
+        || !(is_name || is_address)
+        || !is_port
+    {
+        return Err(wrong());
+    }
+    // Which browsers do not say.
+    let is_usual = matches!((scheme, port), ("https", Some("443")) | ("http", Some("80")));
+    Ok(if is_usual { format!("{scheme}://{name}") } else { text })
+}
+
 /// Where to listen: `HOST:PORT`, or a port alone, of this machine only.
 pub(super) fn address(text: &str) -> Result<String, String> {
     let wrong =
@@ -234,6 +278,39 @@ mod tests {
             "ws://a",
         ] {
             assert!(host(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_what_a_browser_may_say() {
+        for (text, said) in [
+            ("any", "any"),
+            ("null", "null"),
+            ("https://example.com", "https://example.com"),
+            ("https://Example.com:443", "https://example.com"),
+            ("http://localhost:3000", "http://localhost:3000"),
+            ("http://localhost:*", "http://localhost:*"),
+            ("https://*.example.com", "https://*.example.com"),
+            ("http://[::1]:3000", "http://[::1]:3000"),
+            ("http://[::1]", "http://[::1]"),
+            ("chrome-extension://abcdef", "chrome-extension://abcdef"),
+        ] {
+            assert_eq!(origin(text).unwrap(), said);
+        }
+        for text in [
+            "",
+            "nonsense",
+            "*",
+            "example.com",
+            "https://",
+            "https://example.com/",
+            "https://example.com/page",
+            "https://a@example.com",
+            "https://example.com:port",
+            "https://gr\u{fc}ezi.example",
+            "://example.com",
+        ] {
+            assert!(origin(text).is_err(), "{text}");
         }
     }
 }

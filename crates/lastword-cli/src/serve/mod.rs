@@ -61,7 +61,7 @@ fn place(args: &ServeArgs) -> String {
 fn server(args: &ServeArgs) -> Result<Server, Wrong> {
     let mut server = args.server(args.config())?;
     if args.tls {
-        server = server.tls(certificate::made_here(&args.host)?);
+        server = server.tls(certificate::made_here(&args.host, args.vouching()?)?);
     }
     let credentials = args.credentials()?.map(Arc::new);
     if let Some(expected) = credentials.clone() {
