@@ -210,18 +210,120 @@ fn bytes_pass_as_they_are_if_that_is_asked_for() {
 #[cfg(unix)]
 #[test]
 fn pages_from_elsewhere_run_no_commands() {
-    let server = Server::start(&["--exec", "cat"]);
-    let from =
-        |origin: &str| run(&["connect", &server.url, "--origin", origin, "-m", "x", "-n", "1"], "");
-    let (_, error, code) = said(&from("https://evil.example"));
-    assert!(error.contains("403") && error.contains("--origin names"), "{error}");
-    assert_eq!(code, Some(1));
-    let own = server.url.replace("ws://", "http://");
-    assert_eq!(said(&from(&own)).0, "x\n");
-    let open = Server::start(&["--exec", "cat", "--origin", "any"]);
+    for exec in ["--exec", "--exec-shared"] {
+        let server = Server::start(&[exec, "cat"]);
+        let from = |url: &str, origin: &str| {
+            said(&run(&["connect", url, "--origin", origin, "-m", "x", "-n", "1"], ""))
+        };
+        let (_, error, code) = from(&server.url, "https://evil.example");
+        assert!(error.contains("403") && error.contains("--origin names"), "{error}");
+        assert_eq!(code, Some(1));
+        let own = server.url.replace("ws://", "http://");
+        assert_eq!(from(&server.url, &own).0, "x\n");
+        let open = Server::start(&[exec, "cat", "--origin", "any"]);
+        assert_eq!(from(&open.url, "https://evil.example").0, "x\n");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn one_process_hears_all_and_all_hear_it() {
+    let count = "n=0; while read -r line; do n=$((n+1)); echo \"$n $line\"; done";
+    for threads in [&[][..], &["--threads", "2"]] {
+        let server = Server::start(&[&["--exec-shared", count], threads].concat());
+        let mut ada = Listener::start(&server.url);
+        ada.say("first");
+        assert_eq!(ada.hears(), "1 first");
+        let mut bob = Listener::start(&server.url);
+        bob.say("second");
+        assert_eq!((ada.hears(), bob.hears()), ("2 second".to_owned(), "2 second".to_owned()));
+        drop(ada);
+        // It goes on when nobody is there, and hears last words.
+        drop(bob);
+        let output = run(&["connect", &server.url], "third\n");
+        assert_eq!(said(&output).2, Some(0));
+        let output = run(&["connect", &server.url, "-n", "1", "-m", "fourth"], "");
+        assert_eq!(said(&output).0, "4 fourth\n");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn the_end_of_a_process_for_all_is_told_to_all_and_the_next_gets_another() {
+    let command = "read -r a; echo \"$a\"; read -r b; echo \"$b\"; exit 7";
+    let mut server = Server::start(&["--exec-shared", command]);
+    for _ in 0..2 {
+        let mut ada = Listener::start(&server.url);
+        ada.say("a");
+        assert_eq!(ada.hears(), "a");
+        let mut bob = Listener::start(&server.url);
+        bob.say("b");
+        assert_eq!((ada.hears(), bob.hears()), ("b".to_owned(), "b".to_owned()));
+        for _ in 0..2 {
+            let line = server.line_with("closed");
+            assert!(
+                line.contains("closed by us: 1011") && line.contains("exit status: 7"),
+                "{line}"
+            );
+        }
+    }
+    let last_words = Server::start(&["--exec-shared", "seq 5000", "--binary"]);
     let output =
-        run(&["connect", &open.url, "--origin", "https://evil.example", "-m", "x", "-n", "1"], "");
-    assert_eq!(said(&output).0, "x\n");
+        run(&["connect", &last_words.url, "--listen", "--binary", "--framing", "whole"], "");
+    let (out, error, code) = said(&output);
+    assert!(out.ends_with("\n4999\n5000\n") && error.is_empty() && code == Some(0), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn who_does_not_read_what_a_process_says_to_all_is_let_go_and_holds_up_nobody_for_long() {
+    const LINES: &str = "6000";
+    let command =
+        format!("read -r go; yes $(head -c 2000 /dev/zero | tr '\\0' x) | head -n {LINES}; cat");
+    let server = Server::start(&["--exec-shared", &command, "--no-compression"]);
+    let address = server.url.strip_prefix("ws://").unwrap();
+    let mut idler = TcpStream::connect(address).unwrap();
+    write!(
+        idler,
+        "GET / HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    .unwrap();
+    // He is there when he is answered.
+    let mut answered = [0; 12];
+    idler.read_exact(&mut answered).unwrap();
+    let output = run(&["connect", &server.url, "-m", "go", "-n", LINES], "");
+    let (out, error, code) = said(&output);
+    assert_eq!((out.lines().count(), error.as_str(), code), (6000, "", Some(0)));
+    let close = [&1013_u16.to_be_bytes()[..], b"too slow for what the process says"].concat();
+    let (mut came, mut chunk) = (Vec::new(), vec![0; 1 << 16]);
+    while !came.ends_with(&close) {
+        let size = idler.read(&mut chunk).unwrap();
+        assert!(size > 0, "{} bytes", came.len());
+        came.extend_from_slice(&chunk[..size]);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_process_for_all_is_ended_in_order_with_the_server() {
+    let root = directory("ended");
+    let mark = |name: &str| root.join(name).display().to_string();
+    let (well, pid) = (mark("well"), mark("pid"));
+    for command in [
+        format!("echo up; cat; sleep 0.1; echo > {well}"),
+        format!("trap '' TERM; echo $$ > {pid}; echo up; while :; do sleep 0.1; done"),
+    ] {
+        let mut server = Server::start(&["--exec-shared", &command]);
+        assert_eq!(said(&run(&["connect", &server.url, "-n", "1"], "")).0, "up\n");
+        let ours = server.child.id().to_string();
+        assert!(std::process::Command::new("kill").arg(&ours).status().unwrap().success());
+        assert_eq!(server.child.wait().unwrap().code(), Some(0));
+    }
+    assert!(fs::exists(well).unwrap());
+    let pid = fs::read_to_string(pid).unwrap();
+    let alive = std::process::Command::new("kill").args(["-0", pid.trim()]).output().unwrap();
+    assert!(!alive.status.success(), "{pid} lives on");
 }
 
 #[test]

@@ -44,10 +44,14 @@ pub(crate) struct ServeArgs {
 
     /// Run this command in a shell for each connection: messages are lines of its standard input,
     /// lines of its standard output are messages.
-    #[arg(short, long, value_name = "COMMAND", group = "handler", help_heading = WHAT)]
+    #[arg(short, long, value_name = "COMMAND", groups = ["handler", "process"], help_heading = WHAT)]
     pub(crate) exec: Option<String>,
-    /// With --exec: pass bytes as they come, as binary messages, instead of lines.
-    #[arg(short, long, requires = "exec", help_heading = WHAT)]
+    /// Run it once for all: everybody hears its lines, and it hears everybody's. It is started for the
+    /// first who comes, and anew for the next when it has ended.
+    #[arg(long, value_name = "COMMAND", groups = ["handler", "process"], help_heading = WHAT)]
+    pub(crate) exec_shared: Option<String>,
+    /// With --exec and --exec-shared: pass bytes as they come, as binary messages, instead of lines.
+    #[arg(short, long, requires = "process", help_heading = WHAT)]
     binary: bool,
     /// Send each message to everybody who is connected, the sender too.
     #[arg(long, group = "handler", help_heading = WHAT)]
@@ -69,7 +73,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "FILE", requires = "secured", help_heading = WHOM)]
     client_ca: Option<PathBuf>,
     /// Serve pages of this origin only, as in https://example.com; * stands for a part of a name,
-    /// "any" for all. By default any, and with --exec only the server's own.
+    /// "any" for all. By default any, and with --exec and --exec-shared only the server's own.
     #[arg(long = "origin", value_name = "ORIGIN", value_parser = origin, help_heading = WHOM)]
     origins: Vec<String>,
     /// Speak this subprotocol with those who offer it.
@@ -134,7 +138,7 @@ impl ServeArgs {
 
     /// Whether pages from elsewhere may not connect, unless they are named: they could run commands.
     pub(crate) fn is_guarded(&self) -> bool {
-        self.exec.is_some() && self.origins.is_empty()
+        (self.exec.is_some() || self.exec_shared.is_some()) && self.origins.is_empty()
     }
 
     fn serves_any_origin(&self) -> bool {
@@ -150,6 +154,10 @@ impl ServeArgs {
         let Some(user) = &self.user else { return Ok(None) };
         let password = password(self.password_file.as_deref())?;
         Ok(Some((user.clone(), password)))
+    }
+
+    pub(crate) const fn asks_for_certificates(&self) -> bool {
+        self.client_ca.is_some()
     }
 
     pub(crate) const fn speaks_tls(&self) -> bool {
@@ -197,10 +205,11 @@ fn provider() -> Arc<CryptoProvider> {
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  lastword serve                         echo on ws://127.0.0.1:8765
-  lastword serve --exec 'tail -f log'    a process for each connection
-  lastword serve --topics --dir public   files, and a room for each path
-  lastword serve --tls --host 0.0.0.0    TLS, with a certificate for the purpose
-  lastword serve --port 0 --report json  a free port, and one JSON object per event
+  lastword serve                           echo on ws://127.0.0.1:8765
+  lastword serve --exec 'tail -f log'      a process for each connection
+  lastword serve --exec-shared 'vmstat 1'  one process, which all hear
+  lastword serve --topics --dir public     files, and a room for each path
+  lastword serve --tls --host 0.0.0.0      TLS, with a certificate for the purpose
+  lastword serve --port 0 --report json    a free port, and one JSON object per event
 
 Ctrl-C, SIGTERM and SIGHUP close all connections with 1001 and say how each of them ended.";

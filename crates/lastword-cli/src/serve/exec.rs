@@ -5,7 +5,7 @@
 use std::pin::pin;
 
 use lastword::{CloseCode, HandlerError, Receiver, Sender, WebSocket};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::environment;
 use super::process::{Farewell, GRACE, Input, Output, Script, TooLong};
@@ -32,8 +32,8 @@ impl Exec {
         };
         let (running, input, output) = process.apart();
         let (sender, receiver) = ws.split();
-        let said = talk(&sender, receiver, input, output).await;
-        let Farewell { code, reason } = Farewell::of(said, running.stop().await);
+        let (said, deadline) = talk(&sender, receiver, input, output).await;
+        let Farewell { code, reason } = Farewell::of(said, running.stop(deadline).await);
         sender.close(code, reason);
         sender.ended().await;
         Ok(())
@@ -41,20 +41,21 @@ impl Exec {
 }
 
 /// Passes on what both say, until the process says no more, or nobody is there to hear it. Both pipes
-/// are closed then.
+/// are closed then, and the process has until the moment that is returned.
 async fn talk(
     sender: &Sender,
     receiver: Receiver,
     input: Input,
     output: Output,
-) -> Result<(), TooLong> {
+) -> (Result<(), TooLong>, Instant) {
     // Both at once: a process that waits for its output to be read does not read.
-    let mut feeding = pin!(feed(receiver, input));
     let mut telling = pin!(tell(sender, output));
     tokio::select! {
-        told = &mut telling => told,
-        () = &mut feeding => timeout(GRACE, &mut telling).await.unwrap_or(Ok(())),
+        told = &mut telling => return (told, Instant::now() + GRACE),
+        () = feed(receiver, input) => {}
     }
+    let deadline = Instant::now() + GRACE;
+    (timeout_at(deadline, telling).await.unwrap_or(Ok(())), deadline)
 }
 
 /// Sends what the process says, until it says no more.

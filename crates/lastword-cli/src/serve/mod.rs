@@ -1,5 +1,5 @@
 //! `lastword serve`: a server that says how each connection ended. What it does with messages is in
-//! `echo`, `exec` and `rooms`; what it shows a browser in `pages` and `files`; what it tells of all that in `log`.
+//! `echo`, `exec`, `shared` and `rooms`; what it shows a browser in `pages` and `files`; what it tells of all that in `log`.
 
 mod certificate;
 mod echo;
@@ -11,6 +11,7 @@ mod log;
 mod pages;
 mod process;
 mod rooms;
+mod shared;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
@@ -24,6 +25,7 @@ use self::log::{Listening, Show};
 use self::pages::Pages;
 use self::process::Script;
 use self::rooms::Rooms;
+use self::shared::Shared;
 use crate::args::{ServeArgs, Talk, Wrong};
 use crate::exit::Outcome;
 use crate::stop::Stop;
@@ -106,11 +108,13 @@ async fn serve(args: &ServeArgs, server: Server, talk: Talk) -> io::Result<()> {
         options: options(args),
     }
     .tell(show);
-    let handler = move |ws: WebSocket| {
-        let handler = Arc::clone(&handler);
+    let handles = Arc::clone(&handler);
+    let handle = move |ws: WebSocket| {
+        let handler = Arc::clone(&handles);
         async move { handler.handle(ws, show).await }
     };
-    let report = bound.serve_until(handler, stop.once()).await;
+    let report = bound.serve_until(handle, stop.once()).await;
+    handler.end().await;
     if show == Show::Lines && report.stuck > 0 {
         crate::print::out!("{} connections did not end in time", report.stuck);
     }
@@ -141,28 +145,29 @@ fn listen(address: &str) -> Listen {
 /// What a client has to add to get in.
 fn options(args: &ServeArgs) -> String {
     let insecure = if args.tls { " --insecure" } else { "" };
+    let certificate = if args.asks_for_certificates() { " --cert FILE --key FILE" } else { "" };
     let user = args.user.as_ref().map(|user| format!(" --user {}", print::escape(user)));
-    [insecure, &user.unwrap_or_default()].concat()
+    [insecure, certificate, &user.unwrap_or_default()].concat()
 }
 
 /// What is done with messages.
 enum Handler {
     Echo,
     Exec(Exec),
+    Shared(Shared),
     Rooms(Rooms),
 }
 
 impl Handler {
     fn of(args: &ServeArgs) -> Self {
-        match &args.exec {
-            Some(command) => {
-                let max_line = args.config().max_message_size;
-                let script = Script::new(command, args.content(), max_line);
-                Self::Exec(Exec::new(script, args.user.clone()))
-            }
-            None if args.broadcast => Self::Rooms(Rooms::one_for_all()),
-            None if args.topics => Self::Rooms(Rooms::one_for_each_path()),
-            None => Self::Echo,
+        let max_line = args.config().max_message_size;
+        let script = |command| Script::new(command, args.content(), max_line);
+        match (&args.exec, &args.exec_shared) {
+            (Some(command), _) => Self::Exec(Exec::new(script(command), args.user.clone())),
+            (None, Some(command)) => Self::Shared(Shared::new(script(command))),
+            _ if args.broadcast => Self::Rooms(Rooms::one_for_all()),
+            _ if args.topics => Self::Rooms(Rooms::one_for_each_path()),
+            _ => Self::Echo,
         }
     }
 
@@ -171,6 +176,7 @@ impl Handler {
         match self {
             Self::Echo => "Echoing",
             Self::Exec(_) => "Running a process for each connection",
+            Self::Shared(_) => "Running one process for all",
             Self::Rooms(Rooms::One(_)) => "Telling everybody what anybody says",
             Self::Rooms(Rooms::Paths(_)) => "Telling everybody on a path what anybody says there",
         }
@@ -182,7 +188,15 @@ impl Handler {
             (Self::Echo, Show::Report) => echo::echo_and_tell(ws).await,
             (Self::Echo, _) => echo::echo(ws).await,
             (Self::Exec(exec), _) => exec.run(ws).await,
+            (Self::Shared(shared), _) => shared.join(ws).await,
             (Self::Rooms(rooms), _) => rooms.talk(ws).await,
+        }
+    }
+
+    /// What is left to be done when all connections are over.
+    async fn end(&self) {
+        if let Self::Shared(shared) = self {
+            shared.end().await;
         }
     }
 }

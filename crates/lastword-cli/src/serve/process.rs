@@ -7,7 +7,7 @@ use std::time::Duration;
 use lastword::{CloseCode, Message};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::args::{Content, SECRETS};
 
@@ -159,9 +159,9 @@ async fn line(
 pub(super) struct Running(Child);
 
 impl Running {
-    /// Waits for its end when its pipes have ended, and helps it along.
-    pub(super) async fn stop(mut self) -> End {
-        if let Ok(waited) = timeout(GRACE, self.0.wait()).await {
+    /// Waits for its end when its pipes have ended, and helps it along from `deadline` on.
+    pub(super) async fn stop(mut self, deadline: Instant) -> End {
+        if let Ok(waited) = timeout_at(deadline, self.0.wait()).await {
             return waited.map_or(End::Unknown, End::Itself);
         }
         #[cfg(unix)]
