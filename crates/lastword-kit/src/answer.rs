@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 use lastword_proto::Agreement;
 use lastword_proto::handshake::server::{Offer, Refusal};
 
@@ -124,13 +124,14 @@ impl Answer {
 
     /// What becomes of a request that is no valid one for a WebSocket, and would otherwise be refused
     /// so.
-    pub(crate) fn decide_ordinary(self, method: &Method, refusal: Box<Refusal>) -> Box<Refusal> {
+    pub(crate) fn decide_ordinary(
+        self,
+        request: &Request<()>,
+        refusal: Box<Refusal>,
+    ) -> Box<Refusal> {
         match self.0 {
             Said::Accept { .. } => refusal,
-            Said::Respond(response) if method == Method::HEAD => {
-                Refusal::of_response(response).without_body()
-            }
-            Said::Respond(response) => Refusal::of_response(response),
+            Said::Respond(response) => Refusal::of_ordinary(request, response),
         }
     }
 

@@ -421,9 +421,9 @@ impl AcceptError {
                 RefusalReason::Busy(busy) => AcceptErrorKind::Busy(*busy),
                 RefusalReason::Origin(_) | RefusalReason::NoOrigin => AcceptErrorKind::Origin,
                 RefusalReason::Misdirected(_) => AcceptErrorKind::Host,
-                RefusalReason::Application(_) | RefusalReason::NotOffered(_) => {
-                    AcceptErrorKind::Application
-                }
+                RefusalReason::Application(_)
+                | RefusalReason::Answered { .. }
+                | RefusalReason::NotOffered(_) => AcceptErrorKind::Application,
                 _ => AcceptErrorKind::Request,
             },
             Self::Eof { .. } => AcceptErrorKind::Eof,

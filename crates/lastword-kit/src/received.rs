@@ -60,9 +60,7 @@ impl Received {
     pub fn answered(self, answer: Answer) -> Decision {
         match self {
             Self::Offer(offer) => answer.decide_offer(*offer),
-            Self::Refused(refusal, Some(request)) => {
-                Err(answer.decide_ordinary(request.method(), refusal))
-            }
+            Self::Refused(refusal, Some(request)) => Err(answer.decide_ordinary(&request, refusal)),
             Self::Refused(refusal, None) => Err(refusal),
         }
     }

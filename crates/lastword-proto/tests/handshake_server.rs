@@ -568,12 +568,28 @@ fn an_answer_of_the_applications_own_is_sent_as_it_is_but_for_its_framing() {
     let empty = "HTTP/1.1 204 No Content\r\nX-Own: 1\r\nConnection: close\r\n\r\n";
     assert_eq!(sent(&response(204)), empty);
     assert!(!sent(&response(304)).ends_with("fine"));
+    let unchanged = http::Response::builder().status(304).body(Default::default()).unwrap();
+    let unchanged = sent(&Refusal::of_response(unchanged));
+    assert_eq!(unchanged, "HTTP/1.1 304 Not Modified\r\nConnection: close\r\n\r\n");
     // To say 101 is to mean it.
     assert_eq!(response(101).status(), StatusCode::INTERNAL_SERVER_ERROR);
     let mut later = response(503);
     later.headers_mut().insert("retry-after", 7.into());
     assert!(sent(&later).contains("Retry-After: 7\r\n"));
     assert_eq!(later.to_response().body(), "fine");
+}
+
+#[test]
+fn an_ordinary_request_that_was_answered_is_told_with_what_it_asked_for() {
+    for (method, body) in [("GET", "fine"), ("HEAD", "")] {
+        let request = http::Request::builder().method(method).uri("/a?b").body(()).unwrap();
+        let refusal = Refusal::of_ordinary(&request, http::Response::new("fine".into()));
+        assert!(
+            refusal.to_bytes().ends_with(format!("Content-Length: 4\r\n\r\n{body}").as_bytes())
+        );
+        let told = format!("answered by the application: {method} \"/a?b\"");
+        assert_eq!(refusal.reason().to_string(), told);
+    }
 }
 
 #[test]

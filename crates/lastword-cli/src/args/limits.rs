@@ -3,7 +3,7 @@
 
 use lastword::Config;
 
-use super::values::{Wait, size, wait_or_off};
+use super::values::{Wait, at_least_a_byte, wait_or_off};
 
 pub(super) const LIMITS: &str = "Limits";
 
@@ -13,7 +13,7 @@ pub(crate) struct LimitArgs {
     #[arg(long, help_heading = LIMITS)]
     pub(super) no_compression: bool,
     /// Refuse larger messages.
-    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = LIMITS)]
+    #[arg(long, value_name = "SIZE", value_parser = at_least_a_byte, help_heading = LIMITS)]
     pub(super) max_message_size: Option<usize>,
     /// Send a ping after so long, or "off".
     #[arg(long, value_name = "SECONDS", value_parser = wait_or_off, help_heading = LIMITS)]

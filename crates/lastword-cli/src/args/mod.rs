@@ -33,7 +33,7 @@ pub(crate) use self::relay::RelayArgs;
 pub(crate) use self::replay::{Pace, ReplayArgs};
 pub(crate) use self::serve::{ServeArgs, server_tls};
 pub(crate) use self::shell::{CompletionsArgs, ManArgs};
-pub(crate) use self::target::{Target, TargetArgs, Wrong};
+pub(crate) use self::target::{SECRETS, Target, TargetArgs, Wrong};
 
 /// WebSocket on the command line, and exactly how each connection ended.
 #[derive(Debug, Parser)]

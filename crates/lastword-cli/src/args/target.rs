@@ -14,7 +14,7 @@ use http::header::{AUTHORIZATION, COOKIE, HeaderName, HeaderValue};
 use lastword::dial::{InvalidUri, WebSocketUri, without_user};
 use lastword::proto::handshake::client::{InvalidRequest, Opening};
 use lastword::rustls::crypto::aws_lc_rs;
-use lastword::rustls::pki_types::pem::PemObject;
+use lastword::rustls::pki_types::pem::{self, PemObject};
 use lastword::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use lastword::rustls::sign::CertifiedKey;
 use lastword::rustls::{self, RootCertStore};
@@ -25,7 +25,7 @@ use lastword::{
 };
 
 use super::limits::{LIMITS, LimitArgs};
-use super::values::{Wait, cookie, header, header_value, size, wait, wait_or_off};
+use super::values::{Wait, at_least_a_byte, cookie, header, header_value, wait, wait_or_off};
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct TargetArgs {
@@ -97,7 +97,7 @@ pub(crate) struct TargetArgs {
     #[arg(long, help_heading = LIMITS)]
     pub(super) no_compression: bool,
     /// Refuse larger messages.
-    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = LIMITS)]
+    #[arg(long, value_name = "SIZE", value_parser = at_least_a_byte, help_heading = LIMITS)]
     max_message_size: Option<usize>,
     /// How long connecting may take, with all that belongs to it.
     #[arg(long, value_name = "SECONDS", value_parser = wait, allow_negative_numbers = true, help_heading = LIMITS)]
@@ -112,6 +112,13 @@ pub(crate) struct TargetArgs {
     #[arg(long, value_name = "SECONDS", value_parser = wait_or_off, allow_negative_numbers = true, help_heading = LIMITS)]
     ping_timeout: Option<Wait>,
 }
+
+/// Where a password and a token may be in the environment.
+const PASSWORD: &str = "LASTWORD_PASSWORD";
+const BEARER: &str = "LASTWORD_BEARER";
+
+/// What of our environment is no business of a process that we start.
+pub(crate) const SECRETS: [&str; 2] = [PASSWORD, BEARER];
 
 const REQUEST: &str = "Request";
 const TLS: &str = "TLS";
@@ -225,7 +232,7 @@ impl TargetArgs {
         }
         let token = match &self.bearer_file {
             Some(path) => Some(first_line(path)?),
-            None => std::env::var("LASTWORD_BEARER").ok(),
+            None => std::env::var(BEARER).ok(),
         };
         Ok(token.map(|token| format!("Bearer {token}")))
     }
@@ -293,12 +300,18 @@ pub(super) fn server_name(name: &str) -> Result<ServerName<'static>, Wrong> {
     ServerName::try_from(name.to_owned()).map_err(|_| Wrong::ServerName(name.to_owned()))
 }
 
-/// Trusts the certificates of a file, and nobody else.
-pub(super) fn trusting(path: &Path, identity: Option<Itself>) -> Result<ClientConfig, Wrong> {
+/// Those who have signed with the certificates of a file.
+pub(super) fn signers(path: &Path) -> Result<RootCertStore, Wrong> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(path)? {
         roots.add(certificate).map_err(|why| Wrong::Certificate { path: path.to_owned(), why })?;
     }
+    Ok(roots)
+}
+
+/// Trusts the certificates of a file, and nobody else.
+pub(super) fn trusting(path: &Path, identity: Option<Itself>) -> Result<ClientConfig, Wrong> {
+    let roots = signers(path)?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let failed = |why| Wrong::Certificate { path: path.to_owned(), why };
     let config = ClientConfig::builder_with_provider(provider)
@@ -313,20 +326,38 @@ pub(super) fn trusting(path: &Path, identity: Option<Itself>) -> Result<ClientCo
 
 /// The certificates of a file, at least one.
 pub(super) fn certificates(path: &Path) -> Result<Chain, Wrong> {
-    let pem = |why: String| Wrong::Pem { path: path.to_owned(), what: "certificate", why };
-    let found: Chain = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect)
-        .map_err(|error| pem(error.to_string()))?;
-    if found.is_empty() { Err(pem("there is none in it".to_owned())) } else { Ok(found) }
+    let content = bytes(path)?;
+    let found: Result<Chain, _> = CertificateDer::pem_slice_iter(&content).collect();
+    match found {
+        Ok(found) if found.is_empty() => {
+            Err(no_pem(path, "certificate", &pem::Error::NoItemsFound))
+        }
+        Ok(found) => Ok(found),
+        Err(error) => Err(no_pem(path, "certificate", &error)),
+    }
 }
 
 /// The key of a file.
 pub(super) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, Wrong> {
-    PrivateKeyDer::from_pem_file(path).map_err(|error| Wrong::Pem {
-        path: path.to_owned(),
-        what: "key",
-        why: error.to_string(),
+    const ENCRYPTED: &[u8] = b"ENCRYPTED";
+    let content = bytes(path)?;
+    PrivateKeyDer::from_pem_slice(&content).map_err(|error| {
+        // It stands in the first line, or in the next one.
+        let is_encrypted = content.windows(ENCRYPTED.len()).any(|part| part == ENCRYPTED);
+        if is_encrypted { Wrong::Passphrase(path.to_owned()) } else { no_pem(path, "key", &error) }
     })
+}
+
+fn no_pem(path: &Path, what: &'static str, error: &pem::Error) -> Wrong {
+    let why = match error {
+        pem::Error::NoItemsFound => "there is none in it".to_owned(),
+        error => error.to_string(),
+    };
+    Wrong::Pem { path: path.to_owned(), what, why }
+}
+
+fn bytes(path: &Path) -> Result<Vec<u8>, Wrong> {
+    fs::read(path).map_err(|source| Wrong::File { path: path.to_owned(), source })
 }
 
 pub(super) fn read(path: &Path) -> Result<String, Wrong> {
@@ -341,7 +372,7 @@ fn first_line(path: &Path) -> Result<String, Wrong> {
 pub(super) fn password(file: Option<&Path>) -> Result<String, Wrong> {
     match file {
         Some(path) => first_line(path),
-        None => std::env::var("LASTWORD_PASSWORD").map_err(|_| Wrong::NoPassword),
+        None => std::env::var(PASSWORD).map_err(|_| Wrong::NoPassword),
     }
 }
 
@@ -375,6 +406,7 @@ pub(crate) enum Wrong {
     File { path: PathBuf, source: io::Error },
     Line { path: PathBuf, line: usize, why: String },
     Pem { path: PathBuf, what: &'static str, why: String },
+    Passphrase(PathBuf),
     Certificate { path: PathBuf, why: rustls::Error },
     Pair { cert: PathBuf, key: PathBuf },
     Request(InvalidRequest),
@@ -404,6 +436,10 @@ impl fmt::Display for Wrong {
                 write!(f, "the key in {key} is not that of the certificate in {cert}\nExpected the two that belong together (--cert, --key).")
             }
             Self::Request(why) => write!(f, "{why}\nTry without it, or with another value."),
+            Self::Passphrase(path) => {
+                let path = path.display();
+                write!(f, "the key in {path} has a passphrase\nTake it off: openssl pkey -in {path} -out NEW-FILE")
+            }
             Self::Certificate { path, why } => write!(f, "cannot use {}: {why}", path.display()),
             Self::ServerName(name) => write!(f, "{name:?} is neither a name of a host nor an address (--server-name)"),
             Self::NoPassword => f.write_str(

@@ -1,5 +1,6 @@
 //! Words of the command line as values: durations, sizes, headers, close codes.
 
+use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -101,6 +102,50 @@ pub(super) fn size(text: &str) -> Result<usize, String> {
     number.checked_mul(1 << shift).ok_or_else(|| "that is more than this machine can count".into())
 }
 
+/// Bytes, of which there is one: a limit of none would let nothing through.
+pub(super) fn at_least_a_byte(text: &str) -> Result<usize, String> {
+    match size(text)? {
+        0 => Err("expected a number of 1 byte or more, such as 65536, 64K, 16M".to_owned()),
+        size => Ok(size),
+    }
+}
+
+/// An origin as browsers say it, with `*` for parts of names; or `any`.
+pub(super) fn origin(text: &str) -> Result<String, String> {
+    let wrong = || {
+        "expected https://HOST[:PORT], without a path, as browsers say it; * stands for a part of a name; \
+         or \"any\"".to_owned()
+    };
+    // Pages in a sandbox, and from files, are of that one.
+    if matches!(text, "any" | "null") {
+        return Ok(text.to_owned());
+    }
+    let text = text.to_ascii_lowercase();
+    let (scheme, authority) = text.split_once("://").ok_or_else(wrong)?;
+    let (name, port) = match authority.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => (name, Some(port)),
+        _ => (authority, None),
+    };
+    let is_of_scheme = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.' | '*');
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '*');
+    let is_address = name
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .is_some_and(|inside| inside.parse::<Ipv6Addr>().is_ok());
+    let is_name = !name.is_empty() && name.chars().all(is_of_name);
+    let is_port = port.is_none_or(|port| port == "*" || port.parse::<u16>().is_ok());
+    if scheme.is_empty()
+        || !scheme.chars().all(is_of_scheme)
+        || !(is_name || is_address)
+        || !is_port
+    {
+        return Err(wrong());
+    }
+    // Which browsers do not say.
+    let is_usual = matches!((scheme, port), ("https", Some("443")) | ("http", Some("80")));
+    Ok(if is_usual { format!("{scheme}://{name}") } else { text })
+}
+
 /// Where to listen: `HOST:PORT`, or a port alone, of this machine only.
 pub(super) fn address(text: &str) -> Result<String, String> {
     let wrong =
@@ -132,6 +177,21 @@ pub(super) fn reason(text: &str) -> Result<String, String> {
 
 /// What is left of a control frame behind the code.
 const MAX_REASON: usize = 123;
+
+/// A host: an address, with or without the brackets that a URL needs, or a name.
+pub(super) fn host(text: &str) -> Result<String, String> {
+    let bare = match text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(inside) if inside.parse::<Ipv6Addr>().is_ok() => inside,
+        _ => text,
+    };
+    let is_of_name = |c: char| c.is_alphanumeric() || matches!(c, '-' | '.' | '_');
+    let is_name = bare.contains(char::is_alphabetic) && bare.chars().all(is_of_name);
+    if is_name || bare.parse::<IpAddr>().is_ok() {
+        return Ok(bare.to_owned());
+    }
+    Err("expected an address or a name, such as 127.0.0.1, ::1, localhost; a port goes into --port"
+        .into())
+}
 
 #[cfg(test)]
 mod tests {
@@ -193,6 +253,64 @@ mod tests {
         }
         for text in ["", "localhost", "::1:9000", "a:65536", "ws://a:1x"] {
             assert!(address(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_an_address_or_a_name() {
+        for (text, bare) in [
+            ("127.0.0.1", "127.0.0.1"),
+            ("::1", "::1"),
+            ("[::1]", "::1"),
+            ("localhost", "localhost"),
+            ("my_box.local", "my_box.local"),
+        ] {
+            assert_eq!(host(text).unwrap(), bare);
+        }
+        for text in [
+            "",
+            "localhost:80",
+            "127.0.0.1:80",
+            "[localhost]",
+            "::1]",
+            "300.0.0.1",
+            "a b",
+            "ws://a",
+        ] {
+            assert!(host(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_what_a_browser_may_say() {
+        for (text, said) in [
+            ("any", "any"),
+            ("null", "null"),
+            ("https://example.com", "https://example.com"),
+            ("https://Example.com:443", "https://example.com"),
+            ("http://localhost:3000", "http://localhost:3000"),
+            ("http://localhost:*", "http://localhost:*"),
+            ("https://*.example.com", "https://*.example.com"),
+            ("http://[::1]:3000", "http://[::1]:3000"),
+            ("http://[::1]", "http://[::1]"),
+            ("chrome-extension://abcdef", "chrome-extension://abcdef"),
+        ] {
+            assert_eq!(origin(text).unwrap(), said);
+        }
+        for text in [
+            "",
+            "nonsense",
+            "*",
+            "example.com",
+            "https://",
+            "https://example.com/",
+            "https://example.com/page",
+            "https://a@example.com",
+            "https://example.com:port",
+            "https://gr\u{fc}ezi.example",
+            "://example.com",
+        ] {
+            assert!(origin(text).is_err(), "{text}");
         }
     }
 }

@@ -2,12 +2,13 @@
 //! 4.1), and so what those for websocketd look for.
 
 use http::Uri;
-use http::header::{HOST, HeaderMap};
+use http::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName};
 use lastword::WebSocket;
 use percent_encoding::percent_decode_str;
 
-/// The variables of this connection. What a peer sends has no zero byte in any of them.
-pub(super) fn of(ws: &WebSocket) -> Vec<(String, String)> {
+/// The variables of this connection, and of who has proven to be `user`. What a peer sends has no zero
+/// byte in any of them.
+pub(super) fn of(ws: &WebSocket, user: Option<&str>) -> Vec<(String, String)> {
     let opening = ws.opening();
     let request = opening.request();
     let uri = request.uri();
@@ -21,6 +22,7 @@ pub(super) fn of(ws: &WebSocket) -> Vec<(String, String)> {
         ("PATH_INFO", decoded(uri.path())),
         ("QUERY_STRING", uri.query().unwrap_or_default().to_owned()),
         ("SERVER_NAME", host(request.headers())),
+        ("UNIQUE_ID", opening.id.to_string()),
     ];
     if let Some(own) = opening.local_addr {
         variables.push(("SERVER_PORT", own.port().to_string()));
@@ -34,8 +36,14 @@ pub(super) fn of(ws: &WebSocket) -> Vec<(String, String)> {
     if ws.tls().is_some() {
         variables.push(("HTTPS", "on".to_owned()));
     }
+    if let Some(user) = user {
+        variables.push(("AUTH_TYPE", "Basic".to_owned()));
+        variables.push(("REMOTE_USER", user.to_owned()));
+    }
     let named = variables.into_iter().map(|(name, value)| (name.to_owned(), value));
-    named.chain(headers(request.headers())).collect()
+    // What has proven it was for us only (RFC 3875 section 4.1.18).
+    let is_told = |name: &HeaderName| user.is_none() || *name != AUTHORIZATION;
+    named.chain(headers(request.headers(), is_told)).collect()
 }
 
 /// A path as it is meant; as it came, if that cannot be said in a variable.
@@ -54,8 +62,12 @@ fn host(headers: &HeaderMap) -> String {
 
 /// Headers as CGI passes them (RFC 3875 section 4.1.18). `Proxy` would become `HTTP_PROXY`, which programs take for a
 /// setting.
-fn headers(headers: &HeaderMap) -> impl Iterator<Item = (String, String)> + '_ {
-    headers.keys().filter(|name| *name != "proxy").filter_map(|name| {
+fn headers(
+    headers: &HeaderMap,
+    is_told: impl Fn(&HeaderName) -> bool,
+) -> impl Iterator<Item = (String, String)> {
+    let told = headers.keys().filter(move |name| *name != "proxy" && is_told(name));
+    told.filter_map(|name| {
         let values: Vec<&str> =
             headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
         let key = format!("HTTP_{}", name.as_str().to_ascii_uppercase().replace('-', "_"));

@@ -1,30 +1,35 @@
 //! `lastword serve`: a server that says how each connection ended. What it does with messages is in
-//! `echo`, `exec` and `rooms`; what it shows a browser in `pages`.
+//! `echo`, `exec`, `shared` and `rooms`; what it shows a browser in `pages` and `files`; what it tells of all that in `log`.
 
 mod certificate;
 mod echo;
 mod environment;
 mod exec;
+mod files;
 mod guard;
+mod log;
 mod pages;
+mod process;
 mod rooms;
+mod shared;
 
-use std::fmt::Write;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
 
-use lastword::{Answer, Bound, HandlerError, Outcome as StreamOutcome, Server, WebSocket};
-use serde_json::json;
+use lastword::{Answer, Bound, HandlerError, Listen, Server, WebSocket};
 use tokio::runtime::Builder;
 
 use self::exec::Exec;
+use self::log::{Listening, Show};
 use self::pages::Pages;
+use self::process::Script;
 use self::rooms::Rooms;
+use self::shared::Shared;
 use crate::args::{ServeArgs, Talk, Wrong};
 use crate::exit::Outcome;
 use crate::stop::Stop;
-use crate::{print, refused, report, runtime};
+use crate::{print, refused, runtime};
 
 pub(crate) fn run(args: &ServeArgs, talk: Talk) -> Outcome {
     let server = match server(args) {
@@ -51,14 +56,14 @@ fn place(args: &ServeArgs) -> String {
     if let Some(path) = &args.unix {
         return path.display().to_string();
     }
-    SocketAddr::new(args.host, args.port).to_string()
+    args.address()
 }
 
 /// The server, but for where it listens.
 fn server(args: &ServeArgs) -> Result<Server, Wrong> {
     let mut server = args.server(args.config())?;
     if args.tls {
-        server = server.tls(certificate::made_here(args.host)?);
+        server = server.tls(certificate::made_here(&args.host, args.vouching()?)?);
     }
     let credentials = args.credentials()?.map(Arc::new);
     if let Some(expected) = credentials.clone() {
@@ -91,15 +96,25 @@ async fn serve(args: &ServeArgs, server: Server, talk: Talk) -> io::Result<()> {
         (None, _) => Show::Lines,
     };
     let handler = Arc::new(Handler::of(args));
-    let server = server.observe(move |outcome| tell(show, outcome));
+    let server = server.observe(move |outcome| log::tell(show, &outcome));
     let bound = bind(args, server).await?;
     let stop = Stop::listen();
-    announce(show, &handler, args, bound.local_addr().ok());
-    let handler = move |ws: WebSocket| {
-        let handler = Arc::clone(&handler);
+    let place = place(args);
+    Listening {
+        does: handler.verb(),
+        addresses: bound.local_addrs(),
+        path: &place,
+        speaks_tls: args.speaks_tls(),
+        options: options(args),
+    }
+    .tell(show);
+    let handles = Arc::clone(&handler);
+    let handle = move |ws: WebSocket| {
+        let handler = Arc::clone(&handles);
         async move { handler.handle(ws, show).await }
     };
-    let report = bound.serve_until(handler, stop.once()).await;
+    let report = bound.serve_until(handle, stop.once()).await;
+    handler.end().await;
     if show == Show::Lines && report.stuck > 0 {
         crate::print::out!("{} connections did not end in time", report.stuck);
     }
@@ -111,33 +126,48 @@ async fn bind(args: &ServeArgs, server: Server) -> io::Result<Bound> {
     if let Some(path) = &args.unix {
         return server.bind_unix(path).await;
     }
-    server.bind((args.host, args.port)).await
+    server.listen(listen(&args.address())).await
 }
 
-/// What is printed of what happens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Show {
-    Nothing,
-    Lines,
-    Report,
+/// All addresses of a name; or, if this machine does not have all of them, the first that it has: many know
+/// `localhost` as `::1`, too, and have no IPv6.
+fn listen(address: &str) -> Listen {
+    let addresses: Vec<SocketAddr> =
+        address.to_socket_addrs().map(Iterator::collect).unwrap_or_default();
+    let is_ours = |address: &&SocketAddr| TcpListener::bind((address.ip(), 0)).is_ok();
+    let ours: Vec<&SocketAddr> = addresses.iter().filter(is_ours).collect();
+    match ours.first() {
+        Some(first) if ours.len() < addresses.len() => Listen::new().tcp(first),
+        _ => Listen::new().tcp(address),
+    }
+}
+
+/// What a client has to add to get in.
+fn options(args: &ServeArgs) -> String {
+    let insecure = if args.tls { " --insecure" } else { "" };
+    let certificate = if args.asks_for_certificates() { " --cert FILE --key FILE" } else { "" };
+    let user = args.user.as_ref().map(|user| format!(" --user {}", print::escape(user)));
+    [insecure, certificate, &user.unwrap_or_default()].concat()
 }
 
 /// What is done with messages.
 enum Handler {
     Echo,
     Exec(Exec),
+    Shared(Shared),
     Rooms(Rooms),
 }
 
 impl Handler {
     fn of(args: &ServeArgs) -> Self {
-        match &args.exec {
-            Some(command) => {
-                Self::Exec(Exec::new(command, args.content(), args.config().max_message_size))
-            }
-            None if args.broadcast => Self::Rooms(Rooms::one_for_all()),
-            None if args.topics => Self::Rooms(Rooms::one_for_each_path()),
-            None => Self::Echo,
+        let max_line = args.config().max_message_size;
+        let script = |command| Script::new(command, args.content(), max_line);
+        match (&args.exec, &args.exec_shared) {
+            (Some(command), _) => Self::Exec(Exec::new(script(command), args.user.clone())),
+            (None, Some(command)) => Self::Shared(Shared::new(script(command))),
+            _ if args.broadcast => Self::Rooms(Rooms::one_for_all()),
+            _ if args.topics => Self::Rooms(Rooms::one_for_each_path()),
+            _ => Self::Echo,
         }
     }
 
@@ -146,90 +176,27 @@ impl Handler {
         match self {
             Self::Echo => "Echoing",
             Self::Exec(_) => "Running a process for each connection",
+            Self::Shared(_) => "Running one process for all",
             Self::Rooms(Rooms::One(_)) => "Telling everybody what anybody says",
             Self::Rooms(Rooms::Paths(_)) => "Telling everybody on a path what anybody says there",
         }
     }
 
     async fn handle(&self, ws: WebSocket, show: Show) -> Result<(), HandlerError> {
-        if show == Show::Report {
-            let opening = ws.opening();
-            let peer = opening.peer_addr.map(|peer| peer.port());
-            let compression = opening.deflate.is_some();
-            report::event(&json!({ "ev": "open", "peer": peer, "compression": compression }));
-        }
+        log::opened(show, ws.opening());
         match (self, show) {
             (Self::Echo, Show::Report) => echo::echo_and_tell(ws).await,
             (Self::Echo, _) => echo::echo(ws).await,
             (Self::Exec(exec), _) => exec.run(ws).await,
+            (Self::Shared(shared), _) => shared.join(ws).await,
             (Self::Rooms(rooms), _) => rooms.talk(ws).await,
         }
     }
-}
 
-/// Tells where it listens; without an address, that is a path.
-fn announce(show: Show, handler: &Handler, args: &ServeArgs, address: Option<SocketAddr>) {
-    match show {
-        Show::Nothing => return,
-        Show::Report => {
-            let port = address.map(|address| address.port());
-            let place = address.map_or_else(|| place(args), |address| address.to_string());
-            return report::event(&json!({ "ev": "listening", "addr": place, "port": port }));
-        }
-        Show::Lines => {}
-    }
-    let user = args.user.as_ref().map(|user| format!(" --user {}", print::escape(user)));
-    let user = user.unwrap_or_default();
-    let Some(address) = address else {
-        let path = place(args);
-        crate::print::out!("{} on {path} (Ctrl-C to stop)", handler.verb());
-        crate::print::out!("Try: lastword connect ws://localhost --unix {path}{user}");
-        return;
-    };
-    let (ws, http) = if args.speaks_tls() { ("wss", "https") } else { ("ws", "http") };
-    crate::print::out!("{} on {ws}://{address} (Ctrl-C to stop)", handler.verb());
-    let insecure = if args.tls { " --insecure" } else { "" };
-    crate::print::out!("Try: lastword connect {ws}://{address}{insecure}{user}");
-    crate::print::out!("or a browser: {http}://{address}/");
-}
-
-/// One line for each connection that ended; nothing for a health check that only knocked, and nothing
-/// for a page that was looked at.
-fn tell(show: Show, outcome: StreamOutcome) {
-    let port = outcome.peer.map(|peer| peer.port());
-    let name = Name(outcome.peer);
-    match (show, outcome.result) {
-        (Show::Nothing, _) => {}
-        (Show::Report, Ok(ending)) => report::event(&report::ended(port, &ending)),
-        (Show::Report, Err(error)) => {
-            report::event(&report::not_opened(port, &print::chain(&error)));
-        }
-        (Show::Lines, Ok(ending)) => {
-            // One piece of text: what is printed in pieces is looked through piece by piece.
-            let mut line = String::with_capacity(USUAL_LINE);
-            let _ = write!(line, "{name}  {ending}");
-            crate::print::out!("{}", print::escape(&line));
-        }
-        (Show::Lines, Err(lastword::AcceptError::Eof { bytes: 0 })) => {}
-        (Show::Lines, Err(lastword::AcceptError::Refused(refusal)))
-            if refusal.status().is_success() => {}
-        (Show::Lines, Err(error)) => {
-            crate::print::out!("{name}  no connection: {}", print::chain(&error))
+    /// What is left to be done when all connections are over.
+    async fn end(&self) {
+        if let Self::Shared(shared) = self {
+            shared.end().await;
         }
     }
 }
-
-/// Who it was, for people: over a Unix socket nobody has an address.
-struct Name(Option<SocketAddr>);
-
-impl std::fmt::Display for Name {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.0 {
-            Some(peer) => write!(f, "{peer}"),
-            None => f.write_str("unix"),
-        }
-    }
-}
-
-/// Room for what is printed of most connections.
-const USUAL_LINE: usize = 128;

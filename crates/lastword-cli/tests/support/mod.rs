@@ -33,7 +33,12 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(args: &[&str]) -> Self {
-        let mut child = lastword(&[&["serve", "--port", "0"], args].concat()).spawn().unwrap();
+        Self::spawn(&mut lastword(&[&["serve", "--port", "0"], args].concat()))
+    }
+
+    /// The same with an environment of its own.
+    pub(crate) fn spawn(command: &mut Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap());
         let mut first = String::new();
         lines.read_line(&mut first).unwrap();

@@ -25,7 +25,7 @@ use http::header::{
     SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING,
     UPGRADE,
 };
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 
 pub use super::busy::Busy;
 use super::client::write_headers;
@@ -203,6 +203,14 @@ pub enum RefusalReason {
     /// The application said no.
     #[error("{0}")]
     Application(String),
+    /// Nothing was refused: an ordinary HTTP request, which the application answered.
+    #[error("answered by the application: {method} {target:?}")]
+    Answered {
+        /// The method of the request.
+        method: Method,
+        /// Its target, such as `/health?full`.
+        target: String,
+    },
 }
 
 /// An HTTP answer to a request that does not become a connection.
@@ -590,6 +598,16 @@ impl Refusal {
         refusal
     }
 
+    /// The application's answer to an ordinary request (of [`Opening::take_ordinary_request`]), as
+    /// [`of_response`](Self::of_response); without its body if that is one for HEAD.
+    pub fn of_ordinary(request: &Request<()>, response: Response<Bytes>) -> Box<Self> {
+        let (method, target) = (request.method().clone(), request.uri().to_string());
+        let is_head = method == Method::HEAD;
+        let mut refusal = Self::of_response(response);
+        refusal.reason = RefusalReason::Answered { method, target };
+        if is_head { refusal.without_body() } else { refusal }
+    }
+
     /// Leaves the body out, as the answer to HEAD has to.
     #[must_use]
     pub fn without_body(mut self: Box<Self>) -> Box<Self> {
@@ -650,8 +668,10 @@ impl Refusal {
         // `Upgrade` is a hop-by-hop field (RFC 9110 section 7.8).
         let connection = if headers.contains_key(UPGRADE) { "upgrade, close" } else { "close" };
         headers.insert(CONNECTION, HeaderValue::from_static(connection));
-        // An answer that has no body by its status has no length either (RFC 9110 section 8.6).
-        if self.status != StatusCode::NO_CONTENT {
+        // An answer that has no body by its status has no length either, unless it stands for one that has
+        // (RFC 9110 section 8.6).
+        let stands_for_none = self.status == StatusCode::NOT_MODIFIED && body.is_empty();
+        if self.status != StatusCode::NO_CONTENT && !stands_for_none {
             headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
         }
         let is_bodiless = matches!(self.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
