@@ -11,14 +11,14 @@ use lastword::rustls::{self, ServerConfig};
 use lastword::{Config, Origins, Server, ServerTls, Subprotocols};
 
 use super::limits::{LIMITS, LimitArgs};
-use super::target::{Wrong, certificates, password, private_key};
-use super::values::seconds;
+use super::target::{Wrong, identity, password};
+use super::values::{count, ip, seconds};
 use super::{Content, Report};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ServeArgs {
     /// Address to listen on; 0.0.0.0 and :: are all of this machine.
-    #[arg(long, default_value = "127.0.0.1", help_heading = WHERE)]
+    #[arg(long, default_value = "127.0.0.1", value_parser = ip, help_heading = WHERE)]
     pub(crate) host: IpAddr,
     /// Port to listen on; 0 takes any free one.
     #[arg(short, long, default_value_t = 8765, help_heading = WHERE)]
@@ -29,7 +29,7 @@ pub(crate) struct ServeArgs {
     pub(crate) unix: Option<PathBuf>,
     /// Threads that serve, each with the connections that it accepted; by default all cores share
     /// all connections.
-    #[arg(long, value_name = "N", help_heading = WHERE)]
+    #[arg(long, value_name = "N", value_parser = count::<NonZeroUsize>, help_heading = WHERE)]
     pub(crate) threads: Option<NonZeroUsize>,
     /// Speak TLS with a certificate that is made for the purpose, and that nobody trusts yet.
     #[arg(long, help_heading = WHERE)]
@@ -72,7 +72,7 @@ pub(crate) struct ServeArgs {
     #[arg(short, long = "subprotocol", value_name = "NAME", help_heading = WHOM)]
     subprotocols: Vec<String>,
     /// Admit at most so many connections at once.
-    #[arg(long, value_name = "N", help_heading = WHOM)]
+    #[arg(long, value_name = "N", value_parser = count::<NonZeroUsize>, help_heading = WHOM)]
     max_connections: Option<NonZeroUsize>,
 
     #[command(flatten)]
@@ -145,8 +145,10 @@ impl ServeArgs {
     }
 
     fn given_certificate(&self) -> Result<Option<ServerTls>, Wrong> {
-        let (Some(cert), Some(key)) = (&self.cert, &self.key) else { return Ok(None) };
-        let (chain, key) = (certificates(cert)?, private_key(key)?);
+        let Some(cert) = &self.cert else { return Ok(None) };
+        let Some((chain, key)) = identity(Some(cert), self.key.as_deref())? else {
+            return Ok(None);
+        };
         let tls = server_tls(chain, key);
         tls.map(Some).map_err(|why| Wrong::Certificate { path: cert.clone(), why })
     }
@@ -173,4 +175,9 @@ Examples:
   lastword serve --tls --host 0.0.0.0    TLS, with a certificate for the purpose
   lastword serve --port 0 --report json  a free port, and one JSON object per event
 
-Ctrl-C, SIGTERM and SIGHUP close all connections with 1001 and say how each of them ended.";
+Ctrl-C, SIGTERM and SIGHUP close all connections with 1001 and say how each of them ended.
+
+Exit codes:
+  0  it served until it was stopped
+  1  it could not listen there
+  2  wrong usage";

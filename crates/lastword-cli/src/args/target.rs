@@ -14,7 +14,7 @@ use http::header::{AUTHORIZATION, COOKIE, HeaderName, HeaderValue};
 use lastword::dial::{InvalidUri, WebSocketUri, without_user};
 use lastword::proto::handshake::client::{InvalidRequest, Opening};
 use lastword::rustls::crypto::aws_lc_rs;
-use lastword::rustls::pki_types::pem::PemObject;
+use lastword::rustls::pki_types::pem::{self, PemObject};
 use lastword::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use lastword::rustls::sign::CertifiedKey;
 use lastword::rustls::{self, RootCertStore};
@@ -25,7 +25,7 @@ use lastword::{
 };
 
 use super::limits::{LIMITS, LimitArgs};
-use super::values::{Wait, cookie, header, header_value, size, wait, wait_or_off};
+use super::values::{Wait, cookie, header, header_value, ip, number, size, wait, wait_or_off};
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct TargetArgs {
@@ -58,7 +58,7 @@ pub(crate) struct TargetArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "user", help_heading = REQUEST)]
     bearer_file: Option<PathBuf>,
     /// Follow at most so many redirects.
-    #[arg(long, value_name = "N", default_value_t = 10, help_heading = REQUEST)]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = number::<usize>, help_heading = REQUEST)]
     max_redirects: usize,
 
     /// Trust the certificates of this file (PEM) instead of the platform's.
@@ -90,25 +90,25 @@ pub(crate) struct TargetArgs {
     #[arg(long = "resolve", value_name = "HOST:PORT:ADDRESS[,ADDRESS...]", value_parser = host_addresses, conflicts_with = "unix", help_heading = NETWORK)]
     resolve: Vec<HostAddresses>,
     /// Connect from this address of ours.
-    #[arg(long, value_name = "ADDRESS", help_heading = NETWORK)]
+    #[arg(long, value_name = "ADDRESS", value_parser = ip, help_heading = NETWORK)]
     local_address: Option<IpAddr>,
 
     /// Neither offer nor accept compression.
     #[arg(long, help_heading = LIMITS)]
     pub(super) no_compression: bool,
-    /// Refuse larger messages.
+    /// Refuse larger messages; 16M without it.
     #[arg(long, value_name = "SIZE", value_parser = size, help_heading = LIMITS)]
     max_message_size: Option<usize>,
-    /// How long connecting may take, with all that belongs to it.
+    /// How long connecting may take, with all that belongs to it; 10 without it.
     #[arg(long, value_name = "SECONDS", value_parser = wait, allow_negative_numbers = true, help_heading = LIMITS)]
     open_timeout: Option<Duration>,
-    /// How long the closing handshake may take.
+    /// How long the closing handshake may take; 10 without it.
     #[arg(long, value_name = "SECONDS", value_parser = wait, allow_negative_numbers = true, help_heading = LIMITS)]
     close_timeout: Option<Duration>,
-    /// Send a ping after so long, or "off".
+    /// Send a ping after so long, or "off"; 20 without it.
     #[arg(long, value_name = "SECONDS", value_parser = wait_or_off, allow_negative_numbers = true, help_heading = LIMITS)]
     ping_interval: Option<Wait>,
-    /// Give the peer up when a ping is not answered for so long, or "off".
+    /// Give the peer up when a ping is not answered for so long, or "off"; 20 without it.
     #[arg(long, value_name = "SECONDS", value_parser = wait_or_off, allow_negative_numbers = true, help_heading = LIMITS)]
     ping_timeout: Option<Wait>,
 }
@@ -252,6 +252,8 @@ impl TargetArgs {
 pub(super) fn with_scheme(text: &str) -> Result<String, Infallible> {
     Ok(match text {
         _ if text.contains("://") => text.to_owned(),
+        // A slash is missing, and no host is meant.
+        _ if text.contains(":/") => text.to_owned(),
         _ if text.starts_with(':') => format!("ws://127.0.0.1{text}"),
         _ => format!("ws://{text}"),
     })
@@ -259,11 +261,19 @@ pub(super) fn with_scheme(text: &str) -> Result<String, Infallible> {
 
 /// What was meant instead, if that can be guessed.
 fn meant(url: &str, why: InvalidUri) -> Option<String> {
+    if let Some((scheme @ ("ws" | "wss"), rest)) = url.split_once(":/")
+        && !rest.starts_with('/')
+    {
+        return Some(format!("{scheme}://{rest}"));
+    }
     let (scheme, rest) = url.split_once("://")?;
     let rest = without_user(rest);
     match why {
         InvalidUri::Http => Some(format!("ws://{rest}")),
         InvalidUri::Https => Some(format!("wss://{rest}")),
+        InvalidUri::Character(' ') if rest.contains('/') && rest.find('/') < rest.find(' ') => {
+            Some(format!("{scheme}://{}", rest.replace(' ', "%20")))
+        }
         InvalidUri::Fragment => Some(format!("{scheme}://{}", rest.replace('#', "%23"))),
         _ => None,
     }
@@ -313,20 +323,18 @@ pub(super) fn trusting(path: &Path, identity: Option<Itself>) -> Result<ClientCo
 
 /// The certificates of a file, at least one.
 pub(super) fn certificates(path: &Path) -> Result<Chain, Wrong> {
-    let pem = |why: String| Wrong::Pem { path: path.to_owned(), what: "certificate", why };
     let found: Chain = CertificateDer::pem_file_iter(path)
         .and_then(Iterator::collect)
-        .map_err(|error| pem(error.to_string()))?;
-    if found.is_empty() { Err(pem("there is none in it".to_owned())) } else { Ok(found) }
+        .map_err(|error| Wrong::pem(path, "certificate", error))?;
+    match found.is_empty() {
+        true => Err(Wrong::pem(path, "certificate", pem::Error::NoItemsFound)),
+        false => Ok(found),
+    }
 }
 
 /// The key of a file.
 pub(super) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, Wrong> {
-    PrivateKeyDer::from_pem_file(path).map_err(|error| Wrong::Pem {
-        path: path.to_owned(),
-        what: "key",
-        why: error.to_string(),
-    })
+    PrivateKeyDer::from_pem_file(path).map_err(|error| Wrong::pem(path, "key", error))
 }
 
 pub(super) fn read(path: &Path) -> Result<String, Wrong> {
@@ -374,7 +382,7 @@ pub(crate) enum Wrong {
     Url { url: String, why: InvalidUri },
     File { path: PathBuf, source: io::Error },
     Line { path: PathBuf, line: usize, why: String },
-    Pem { path: PathBuf, what: &'static str, why: String },
+    Pem { path: PathBuf, what: &'static str, why: pem::Error },
     Certificate { path: PathBuf, why: rustls::Error },
     Pair { cert: PathBuf, key: PathBuf },
     Request(InvalidRequest),
@@ -382,6 +390,16 @@ pub(crate) enum Wrong {
     NoPassword,
     Secret,
     Making(String),
+}
+
+impl Wrong {
+    fn pem(path: &Path, what: &'static str, why: pem::Error) -> Self {
+        let path = path.to_owned();
+        match why {
+            pem::Error::Io(source) => Self::File { path, source },
+            why => Self::Pem { path, what, why },
+        }
+    }
 }
 
 impl fmt::Display for Wrong {
@@ -396,8 +414,14 @@ impl fmt::Display for Wrong {
             }
             Self::File { path, source } => write!(f, "cannot read {}: {source}", path.display()),
             Self::Line { path, line, why } => write!(f, "{}, line {line}: {why}", path.display()),
+            Self::Pem { path, what, why: pem::Error::NoItemsFound } => {
+                write!(f, "there is no {what} in {}{PEM}", path.display())
+            }
             Self::Pem { path, what, why } => {
-                write!(f, "no {what} in {}: {why}\nExpected a file in PEM form, with -----BEGIN lines.", path.display())
+                write!(f, "the {what} in {} is broken: {why}{PEM}", path.display())
+            }
+            Self::Certificate { path, why: rustls::Error::InvalidCertificate(why) } => {
+                write!(f, "what {} has is no certificate: {why}", path.display())
             }
             Self::Pair { cert, key } => {
                 let (cert, key) = (cert.display(), key.display());
@@ -414,3 +438,5 @@ impl fmt::Display for Wrong {
         }
     }
 }
+
+const PEM: &str = "\nExpected a file in PEM form, with -----BEGIN lines.";

@@ -35,10 +35,13 @@ impl Pages {
     ) -> Result<Self, Wrong> {
         let failed = |path: &Path, source| Wrong::File { path: path.to_owned(), source };
         let directory = match directory {
-            Some(path) if !path.is_dir() => {
-                return Err(failed(path, io::ErrorKind::NotADirectory.into()));
+            Some(path) => {
+                let found = path.canonicalize().map_err(|source| failed(path, source))?;
+                if !found.is_dir() {
+                    return Err(failed(path, io::ErrorKind::NotADirectory.into()));
+                }
+                Some(found)
             }
-            Some(path) => Some(path.canonicalize().map_err(|source| failed(path, source))?),
             None => None,
         };
         Ok(Self { directory, credentials })
