@@ -22,6 +22,8 @@ struct Terminal {
     keys: File,
     screen: Receiver<Vec<u8>>,
     seen: String,
+    /// What was waited for before.
+    passed: String,
 }
 
 impl Terminal {
@@ -52,7 +54,7 @@ impl Terminal {
                 }
             }
         });
-        Self { child, keys, screen: receiver, seen: String::new() }
+        Self { child, keys, screen: receiver, seen: String::new(), passed: String::new() }
     }
 
     fn types(&mut self, keys: &str) {
@@ -63,11 +65,11 @@ impl Terminal {
     fn shows(&mut self, text: &str) {
         loop {
             if let Some(at) = self.seen.find(text) {
-                self.seen.drain(..at + text.len());
+                self.passed.extend(self.seen.drain(..at + text.len()));
                 return;
             }
             let Ok(more) = self.screen.recv_timeout(PATIENCE) else {
-                panic!("{text:?} is not in {:?}", self.seen);
+                panic!("{text:?} is not in {:?}, behind {:?}", self.seen, self.passed);
             };
             self.seen.push_str(&String::from_utf8_lossy(&more));
         }

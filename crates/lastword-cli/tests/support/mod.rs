@@ -3,12 +3,15 @@
 #![allow(dead_code, reason = "each test takes what it needs")]
 
 pub(crate) mod running;
+pub(crate) mod snapshot;
 #[cfg(unix)]
 pub(crate) mod watched;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
 
 pub(crate) fn lastword(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lastword"));
@@ -21,7 +24,25 @@ pub(crate) fn run(args: &[&str], input: &str) -> Output {
     let mut child = lastword(args).spawn().unwrap();
     // A command that fails at once reads nothing.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    child.wait_with_output().unwrap()
+    ended(child)
+}
+
+/// How long a command may take that ends by itself.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What a command said that ends by itself; one that does not is killed, so that a test fails and does not hang.
+pub(crate) fn ended(child: Child) -> Output {
+    let pid = child.id().to_string();
+    let (done, waiting) = channel::<()>();
+    let watch = std::thread::spawn(move || {
+        if waiting.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            let _ = Command::new("kill").args(["-KILL", &pid]).status();
+        }
+    });
+    let output = child.wait_with_output().unwrap();
+    drop(done);
+    watch.join().unwrap();
+    output
 }
 
 /// A server on a free port.
