@@ -362,6 +362,21 @@ fn a_browser_gets_a_page_and_what_is_not_there_is_404() {
 }
 
 #[test]
+fn old_clients_get_pages_and_no_websockets() {
+    let server = Server::start(&[]);
+    let ask = |request: &str| {
+        let mut stream = TcpStream::connect(server.url.strip_prefix("ws://").unwrap()).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    assert!(ask("GET / HTTP/1.0\r\n\r\n").starts_with("HTTP/1.1 200 OK"));
+    let upgrade = "GET / HTTP/1.0\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
+    assert!(ask(upgrade).starts_with("HTTP/1.1 505"));
+}
+
+#[test]
 fn files_of_a_directory_are_served_and_none_outside_of_it() {
     let root = directory("files");
     fs::create_dir(root.join("public")).unwrap();
