@@ -474,6 +474,31 @@ fn of_a_file_that_is_larger_than_memory_should_be_there_are_parts() {
 }
 
 #[test]
+fn those_who_fetch_and_do_not_read_take_up_so_much_memory_and_no_more() {
+    let root = directory("held");
+    fs::File::create(root.join("large")).unwrap().set_len(64 << 20).unwrap();
+    fs::write(root.join("small"), "small").unwrap();
+    let server = Server::start(&["--dir", root.to_str().unwrap()]);
+    let address = server.url.strip_prefix("ws://").unwrap();
+    let idlers: Vec<TcpStream> = (0..4)
+        .map(|_| {
+            let mut stream = TcpStream::connect(address).unwrap();
+            write!(stream, "GET /large HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+            let mut status = [0; 12];
+            stream.read_exact(&mut status).unwrap();
+            assert_eq!(&status, b"HTTP/1.1 200");
+            stream
+        })
+        .collect();
+    let small = || get(&server.url, "/small", "");
+    let answer = small();
+    assert!(answer.starts_with("HTTP/1.1 503") && value(&answer, "Retry-After") == "1", "{answer}");
+    drop(idlers);
+    while small().starts_with("HTTP/1.1 503") {}
+    assert!(small().ends_with("small"));
+}
+
+#[test]
 fn a_file_that_has_not_changed_is_not_sent_again() {
     let root = directory("unchanged");
     fs::write(root.join("a.txt"), "first").unwrap();
