@@ -440,6 +440,7 @@ fn a_part_of_a_file_is_served_to_whoever_asks_for_one() {
     let server = Server::start(&["--dir", root.to_str().unwrap()]);
     let whole = get(&server.url, "/film.webm", "");
     assert_eq!(value(&whole, "Accept-Ranges"), "bytes");
+    assert!(value(&whole, "Date").ends_with(" GMT"));
     assert_eq!(value(&whole, "Content-Type"), "video/webm");
     let tag = value(&whole, "Etag");
     for (range, status, said, body) in [
