@@ -362,6 +362,21 @@ fn a_browser_gets_a_page_and_what_is_not_there_is_404() {
 }
 
 #[test]
+fn old_clients_get_pages_and_no_websockets() {
+    let server = Server::start(&[]);
+    let ask = |request: &str| {
+        let mut stream = TcpStream::connect(server.url.strip_prefix("ws://").unwrap()).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    assert!(ask("GET / HTTP/1.0\r\n\r\n").starts_with("HTTP/1.1 200 OK"));
+    let upgrade = "GET / HTTP/1.0\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
+    assert!(ask(upgrade).starts_with("HTTP/1.1 505"));
+}
+
+#[test]
 fn files_of_a_directory_are_served_and_none_outside_of_it() {
     let root = directory("files");
     fs::create_dir(root.join("public")).unwrap();
@@ -425,6 +440,7 @@ fn a_part_of_a_file_is_served_to_whoever_asks_for_one() {
     let server = Server::start(&["--dir", root.to_str().unwrap()]);
     let whole = get(&server.url, "/film.webm", "");
     assert_eq!(value(&whole, "Accept-Ranges"), "bytes");
+    assert!(value(&whole, "Date").ends_with(" GMT"));
     assert_eq!(value(&whole, "Content-Type"), "video/webm");
     let tag = value(&whole, "Etag");
     for (range, status, said, body) in [
@@ -456,6 +472,31 @@ fn of_a_file_that_is_larger_than_memory_should_be_there_are_parts() {
     assert_eq!(value(&answer, "Content-Range"), format!("bytes 9-{}/{size}", (64 << 20) + 8));
     let answer = get(&server.url, "/large", "Range: bytes=67108864-\r\n");
     assert_eq!(parts(&answer).1.len(), 10);
+}
+
+#[test]
+fn those_who_fetch_and_do_not_read_take_up_so_much_memory_and_no_more() {
+    let root = directory("held");
+    fs::File::create(root.join("large")).unwrap().set_len(64 << 20).unwrap();
+    fs::write(root.join("small"), "small").unwrap();
+    let server = Server::start(&["--dir", root.to_str().unwrap()]);
+    let address = server.url.strip_prefix("ws://").unwrap();
+    let idlers: Vec<TcpStream> = (0..4)
+        .map(|_| {
+            let mut stream = TcpStream::connect(address).unwrap();
+            write!(stream, "GET /large HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+            let mut status = [0; 12];
+            stream.read_exact(&mut status).unwrap();
+            assert_eq!(&status, b"HTTP/1.1 200");
+            stream
+        })
+        .collect();
+    let small = || get(&server.url, "/small", "");
+    let answer = small();
+    assert!(answer.starts_with("HTTP/1.1 503") && value(&answer, "Retry-After") == "1", "{answer}");
+    drop(idlers);
+    while small().starts_with("HTTP/1.1 503") {}
+    assert!(small().ends_with("small"));
 }
 
 #[test]

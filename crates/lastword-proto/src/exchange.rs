@@ -68,7 +68,8 @@ pub(crate) fn parse_request(head: &[u8]) -> Request<()> {
     let mut request = Request::new(());
     // An opening that failed to parse never became an exchange; a made-up one says nothing.
     if parsed.parse(head).is_ok() {
-        *request.version_mut() = Version::HTTP_11;
+        *request.version_mut() =
+            if parsed.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 };
         if let Some(Ok(method)) = parsed.method.map(str::parse) {
             *request.method_mut() = method;
         }

@@ -528,6 +528,30 @@ fn an_ordinary_request_that_was_refused_can_be_looked_at_once() {
 }
 
 #[test]
+fn a_request_of_http_1_0_is_an_ordinary_one_unless_it_wants_more() {
+    for (request, method) in [
+        ("GET /health HTTP/1.0\r\n\r\n", Some("GET")),
+        ("HEAD /health HTTP/1.0\r\nHost: a\r\n\r\n", Some("HEAD")),
+        ("GET /health HTTP/1.0\r\nUpgrade: websocket\r\n\r\n", None),
+        ("GET /health HTTP/1.0\r\nbroken\r\n\r\n", None),
+        ("GET /health HTTP/2.0\r\n\r\n", None),
+    ] {
+        let mut opening = opening(Options::default());
+        let Step::Refused(refusal) = opening.receive(request.as_bytes()) else {
+            panic!("{request}")
+        };
+        let ordinary = opening.take_ordinary_request();
+        assert_eq!(ordinary.as_ref().map(|request| request.method().as_str()), method, "{request}");
+        if let Some(ordinary) = ordinary {
+            assert_eq!(ordinary.version(), http::Version::HTTP_10);
+            assert_eq!(refusal.status(), StatusCode::HTTP_VERSION_NOT_SUPPORTED);
+            let is_silent = refusal.to_bytes().ends_with(b"\r\n\r\n");
+            assert_eq!(is_silent, ordinary.method() == http::Method::HEAD);
+        }
+    }
+}
+
+#[test]
 fn the_application_chooses_a_subprotocol_only_among_those_that_are_offered() {
     let request = with("Sec-WebSocket-Key", "Sec-WebSocket-Protocol: a, b\r\nSec-WebSocket-Key");
     let mut chosen = offer(&request);

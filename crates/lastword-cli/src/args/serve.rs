@@ -46,8 +46,8 @@ pub(crate) struct ServeArgs {
     /// lines of its standard output are messages.
     #[arg(short, long, value_name = "COMMAND", groups = ["handler", "process"], help_heading = WHAT)]
     pub(crate) exec: Option<String>,
-    /// Run it once for all: everybody hears its lines, and it hears everybody's. It is started for the
-    /// first who comes, and anew for the next when it has ended.
+    /// Run this command in a shell, once for all who connect: everybody hears its lines, and it hears
+    /// everybody's. It is started for the first who comes, and anew for the next when it has ended.
     #[arg(long, value_name = "COMMAND", groups = ["handler", "process"], help_heading = WHAT)]
     pub(crate) exec_shared: Option<String>,
     /// With --exec and --exec-shared: pass bytes as they come, as binary messages, instead of lines.

@@ -12,20 +12,29 @@ use bytes::Bytes;
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName,
     HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, LOCATION, RANGE,
-    X_CONTENT_TYPE_OPTIONS,
+    RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{Method, Request, Response, StatusCode};
 use lastword::Answer;
 use percent_encoding::percent_decode_str;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// An answer stands in memory whole: of larger files there are parts only.
 const MAX_ANSWER: u64 = 64 << 20;
+
+/// All answers that are on their way stand in memory; whoever comes when they are so much has to come again.
+const MAX_ANSWERS: usize = 256 << 20;
+
+/// What room for answers is counted in.
+const UNIT: usize = 1 << 10;
 
 /// The files below a directory.
 #[derive(Clone, Debug)]
 pub(super) struct Files {
     /// Invariant: without links.
     root: Arc<Path>,
+    /// Room for answers, in units.
+    room: Arc<Semaphore>,
 }
 
 /// What a path leads to.
@@ -41,7 +50,8 @@ impl Files {
         if !root.is_dir() {
             return Err(io::ErrorKind::NotADirectory.into());
         }
-        Ok(Self { root: root.into() })
+        let room = Arc::new(Semaphore::new(MAX_ANSWERS / UNIT));
+        Ok(Self { root: root.into(), room })
     }
 
     /// What is answered to a request for a file. What it says of parts and changes counts for GET only.
@@ -56,7 +66,7 @@ impl Files {
     fn look_up(&self, request: &Request<()>) -> Answer {
         let path = request.uri().path();
         let answer = match self.find(path) {
-            Some(Found::File(path, metadata)) => content(&path, &metadata, request).ok(),
+            Some(Found::File(path, metadata)) => self.content(&path, &metadata, request).ok(),
             Some(Found::Directory) => redirect(path),
             None => None,
         };
@@ -81,6 +91,59 @@ impl Files {
         let is_served = real.strip_prefix(&self.root).is_ok_and(|below| !is_hidden(below));
         let metadata = is_served.then(|| fs::metadata(&real).ok())??;
         Some((real, metadata))
+    }
+
+    fn content(
+        &self,
+        path: &Path,
+        metadata: &Metadata,
+        request: &Request<()>,
+    ) -> io::Result<Answer> {
+        let (state, size) = (State::of(metadata), metadata.len());
+        let headers = request.headers();
+        if state.is_known(headers) {
+            return Ok(state.say(respond(StatusCode::NOT_MODIFIED, Bytes::new())));
+        }
+        let part = match request.method() {
+            &Method::GET if state.may_be_continued(headers) => Part::wanted(headers, size),
+            _ => Part::All,
+        };
+        let (status, first, count) = match part {
+            Part::All if size > MAX_ANSWER => {
+                let why = "larger than 64 MiB: ask for a part of it (Range)\n";
+                let answer = Answer::text(StatusCode::PAYLOAD_TOO_LARGE, why);
+                return Ok(answer.header(ACCEPT_RANGES, HeaderValue::from_static("bytes")));
+            }
+            Part::All => (StatusCode::OK, 0, size),
+            // Whoever asks for more than there may be at once gets the beginning of it, and asks again.
+            Part::From { first, count } => {
+                (StatusCode::PARTIAL_CONTENT, first, count.min(MAX_ANSWER))
+            }
+            Part::None => {
+                let range = value(format!("bytes */{size}"));
+                let answer = respond(StatusCode::RANGE_NOT_SATISFIABLE, Bytes::new());
+                return Ok(answer.header(CONTENT_RANGE, range));
+            }
+        };
+        let units = u32::try_from(count.div_ceil(UNIT as u64)).unwrap_or(u32::MAX);
+        let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(units) else {
+            let why = "too much is being sent already: try again\n";
+            let answer = Answer::text(StatusCode::SERVICE_UNAVAILABLE, why);
+            return Ok(answer.header(RETRY_AFTER, HeaderValue::from_static("1")));
+        };
+        let bytes = Bytes::from_owner(Held { bytes: read(path, first, count)?, _room: room });
+        let last =
+            first.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX)).checked_sub(1);
+        let answer = respond(status, bytes)
+            .header(CONTENT_TYPE, HeaderValue::from_static(content_type(path)))
+            .header(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        let answer = match (part, last) {
+            (Part::From { .. }, Some(last)) => {
+                answer.header(CONTENT_RANGE, value(format!("bytes {first}-{last}/{size}")))
+            }
+            _ => answer,
+        };
+        Ok(state.say(answer))
     }
 }
 
@@ -108,52 +171,25 @@ fn redirect(path: &str) -> Option<Answer> {
     Some(answer.header(LOCATION, target))
 }
 
-fn content(path: &Path, metadata: &Metadata, request: &Request<()>) -> io::Result<Answer> {
-    let (state, size) = (State::of(metadata), metadata.len());
-    let headers = request.headers();
-    if state.is_known(headers) {
-        return Ok(state.say(respond(StatusCode::NOT_MODIFIED, Bytes::new())));
-    }
-    let part = match request.method() {
-        &Method::GET if state.may_be_continued(headers) => Part::wanted(headers, size),
-        _ => Part::All,
-    };
-    let (status, first, count) = match part {
-        Part::All if size > MAX_ANSWER => {
-            let why = "larger than 64 MiB: ask for a part of it (Range)\n";
-            let answer = Answer::text(StatusCode::PAYLOAD_TOO_LARGE, why);
-            return Ok(answer.header(ACCEPT_RANGES, HeaderValue::from_static("bytes")));
-        }
-        Part::All => (StatusCode::OK, 0, size),
-        // Whoever asks for more than there may be at once gets the beginning of it, and asks again.
-        Part::From { first, count } => (StatusCode::PARTIAL_CONTENT, first, count.min(MAX_ANSWER)),
-        Part::None => {
-            let range = value(format!("bytes */{size}"));
-            let answer = respond(StatusCode::RANGE_NOT_SATISFIABLE, Bytes::new());
-            return Ok(answer.header(CONTENT_RANGE, range));
-        }
-    };
-    let bytes = read(path, first, count)?;
-    let last = first.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX)).checked_sub(1);
-    let answer = respond(status, bytes)
-        .header(CONTENT_TYPE, HeaderValue::from_static(content_type(path)))
-        .header(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    let answer = match (part, last) {
-        (Part::From { .. }, Some(last)) => {
-            answer.header(CONTENT_RANGE, value(format!("bytes {first}-{last}/{size}")))
-        }
-        _ => answer,
-    };
-    Ok(state.say(answer))
-}
-
 /// `count` bytes of a file, or as many as it still has.
-fn read(path: &Path, first: u64, count: u64) -> io::Result<Bytes> {
+fn read(path: &Path, first: u64, count: u64) -> io::Result<Vec<u8>> {
     let mut file = File::open(path)?;
     file.seek(SeekFrom::Start(first))?;
     let mut bytes = Vec::with_capacity(usize::try_from(count).unwrap_or_default());
     file.take(count).read_to_end(&mut bytes)?;
-    Ok(bytes.into())
+    Ok(bytes)
+}
+
+/// Bytes, and the room that they take up for as long as they are there.
+struct Held {
+    bytes: Vec<u8>,
+    _room: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 fn respond(status: StatusCode, content: Bytes) -> Answer {

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE,
-    X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, DATE, HeaderValue,
+    InvalidHeaderValue, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{Method, Response, StatusCode};
 use lastword::{Answer, Credentials, Incoming, Wants};
@@ -39,6 +40,14 @@ impl Pages {
         if incoming.wants == Wants::WebSocket || incoming.header("upgrade").is_some() {
             return Answer::accept();
         }
+        let answer = self.look_up(incoming).await;
+        match now() {
+            Ok(now) => answer.header(DATE, now),
+            Err(_) => answer,
+        }
+    }
+
+    async fn look_up(&self, incoming: Incoming) -> Answer {
         let method = incoming.request.method();
         if method != Method::GET && method != Method::HEAD {
             return Answer::text(StatusCode::METHOD_NOT_ALLOWED, "GET or HEAD, or a WebSocket\n")
@@ -65,6 +74,12 @@ impl Pages {
                 .is_some_and(|given| given.are(&expected.0, &expected.1))
         })
     }
+}
+
+/// The time, which whoever has a clock says (RFC 9110 section 6.6.1).
+#[expect(clippy::disallowed_methods, reason = "a date is what is asked for")]
+fn now() -> Result<HeaderValue, InvalidHeaderValue> {
+    HeaderValue::try_from(httpdate::fmt_http_date(SystemTime::now()))
 }
 
 /// It loads nothing, runs nothing but what is in it, makes no HTML of text, and talks to its own server only.

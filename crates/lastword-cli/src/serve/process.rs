@@ -7,7 +7,7 @@ use std::time::Duration;
 use lastword::{CloseCode, Message};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use crate::args::{Content, SECRETS};
 
@@ -15,6 +15,7 @@ use crate::args::{Content, SECRETS};
 pub(super) const GRACE: Duration = Duration::from_secs(2);
 
 /// How long it may take to stop when it was told to, before it is killed.
+#[cfg(unix)]
 const LAST: Duration = Duration::from_secs(1);
 
 /// How much of the output is one binary message, at most.
@@ -172,7 +173,7 @@ impl Running {
             .and_then(rustix::process::Pid::from_raw)
         {
             let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::TERM);
-            if timeout(LAST, self.0.wait()).await.is_ok() {
+            if timeout_at(Instant::now() + LAST, self.0.wait()).await.is_ok() {
                 return End::Stopped;
             }
             let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);

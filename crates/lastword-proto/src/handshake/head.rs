@@ -2,7 +2,7 @@
 
 use std::mem::MaybeUninit;
 
-use http::HeaderMap;
+use http::{HeaderMap, Request, Version};
 use httparse::Header;
 
 use crate::config::OpeningLimits;
@@ -148,6 +148,15 @@ impl Head {
         let (method, target) =
             (request.method.unwrap_or_default(), request.path.unwrap_or_default());
         Ok(look(method, target, &Fields(request.headers)))
+    }
+
+    /// The request, if it is a proper one of HTTP/1.0.
+    pub(super) fn request_of_http_1_0(&self) -> Option<Request<()>> {
+        let start_line = self.bytes.get(..self.start_line?)?;
+        let request =
+            start_line.ends_with(b" HTTP/1.0\r\n").then(|| exchange::parse_request(&self.bytes))?;
+        // What is not proper was not parsed.
+        (request.version() == Version::HTTP_10).then_some(request)
     }
 
     /// The response: status and headers.

@@ -258,7 +258,8 @@ impl Opening {
     }
 
     /// The request that was refused, if it asked for no WebSocket: an ordinary HTTP request (a health
-    /// check, say) can be answered as such. Given away once.
+    /// check, say) can be answered as such; one of HTTP/1.0, too, to which all answers are of 1.1. Given away
+    /// once.
     pub fn take_ordinary_request(&mut self) -> Option<Request<()>> {
         let is_ordinary = self.state == Reading::Ordinary;
         self.state = if is_ordinary { Reading::Done } else { self.state };
@@ -283,7 +284,17 @@ impl Opening {
                 refusal
             })
         });
-        let answer = answer.map_err(|error| Refusal::new(error.into()))?;
+        let answer = answer.map_err(|error| {
+            let refusal = Refusal::new(error.into());
+            // HTTP/1.0 knows no upgrade, and health checks still speak it.
+            match self.head.request_of_http_1_0() {
+                Some(request) if !request.headers().contains_key(UPGRADE) => {
+                    self.state = Reading::Ordinary;
+                    if request.method() == Method::HEAD { refusal.without_body() } else { refusal }
+                }
+                _ => refusal,
+            }
+        })?;
         let answer = answer.inspect_err(|refusal| {
             if matches!(refusal.reason, RefusalReason::Method(_) | RefusalReason::NoUpgrade) {
                 self.state = Reading::Ordinary;
