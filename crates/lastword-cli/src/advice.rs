@@ -1,17 +1,21 @@
 //! What to try next when there is no connection: a sentence for each thing that can be wrong.
 
+use std::borrow::Cow;
 use std::io;
 
-use http::StatusCode;
+use bytes::Bytes;
+use http::header::LOCATION;
+use http::{Response, StatusCode};
 use lastword::ConnectError;
 use lastword::Phase;
-use lastword::dial::ProxyError;
+use lastword::dial::{ProxyError, RedirectRefused, SocksRefusal};
 use lastword::proto::handshake::client;
+use lastword::rustls::pki_types::UnixTime;
 use lastword::rustls::{AlertDescription, CertificateError, Error as TlsError};
 
 /// What to try next, if there is anything.
-pub(crate) fn of(error: &ConnectError) -> Option<&'static str> {
-    Some(match error {
+pub(crate) fn of(error: &ConnectError) -> Option<Cow<'static, str>> {
+    let advice = match error {
         ConnectError::Request(_) => "Try without it, or with another value.",
         ConnectError::Resolve { .. } => {
             "Check the name, or the network; --resolve HOST:PORT:ADDRESS goes without asking, --proxy socks5h:// lets a proxy ask."
@@ -45,14 +49,11 @@ pub(crate) fn of(error: &ConnectError) -> Option<&'static str> {
         ConnectError::ProxyUnreachable { .. } => {
             "Check the proxy (--proxy, or http_proxy, https_proxy and all_proxy), or go without it: --no-proxy"
         }
-        ConnectError::Proxy { .. } | ConnectError::ProxyLost { .. } => {
-            "That is the proxy's doing; go without it: --no-proxy"
-        }
-        ConnectError::Redirect(_) => {
-            "Try the address that it names; --max-redirects 0 shows the answer itself."
-        }
-        ConnectError::Tls { source, .. } => tls(source),
-        ConnectError::Handshake(why) => return answer(why),
+        ConnectError::Proxy { source, .. } => of_proxy(source),
+        ConnectError::ProxyLost { .. } => NO_PROXY,
+        ConnectError::Redirect(refused) => of_redirect(refused),
+        ConnectError::Tls { source, .. } => return Some(tls(source)),
+        ConnectError::Handshake(why) => answer(why)?,
         // In TLS 1.3 a server that refuses us says so when its handshake is over for us.
         ConnectError::Lost(source) => match alert(source) {
             Some(alert) => alerted(alert),
@@ -60,11 +61,52 @@ pub(crate) fn of(error: &ConnectError) -> Option<&'static str> {
         },
         ConnectError::TimedOut { phase, .. } => late(*phase),
         _ => return None,
-    })
+    };
+    Some(advice.into())
 }
 
 const HUNG_UP: &str =
     "It hung up without a word: perhaps it expects TLS (try wss://), or no WebSocket.";
+
+const NO_PROXY: &str = "That is the proxy's doing; go without it: --no-proxy";
+
+/// By what the proxy said, unless it was about who we are.
+fn of_proxy(error: &ProxyError) -> &'static str {
+    let unreached = "The proxy does not reach the server: check its name and port, or go without the proxy: --no-proxy";
+    match error {
+        ProxyError::Refused { status, .. } if matches!(status.as_u16(), 502..=504) => unreached,
+        ProxyError::Socks(
+            SocksRefusal::NetworkUnreachable
+            | SocksRefusal::HostUnreachable
+            | SocksRefusal::ConnectionRefused
+            | SocksRefusal::TtlExpired,
+        ) => unreached,
+        ProxyError::NoMethod { .. } => {
+            "The proxy wants to know who you are: --proxy socks5h://user:password@host:port"
+        }
+        ProxyError::Credentials => "Check the user and the password in --proxy.",
+        ProxyError::Malformed(_) | ProxyError::Eof { .. } | ProxyError::TooLong { .. } => {
+            "Is that a proxy of this kind? Check --proxy, or go without it: --no-proxy"
+        }
+        _ => NO_PROXY,
+    }
+}
+
+/// By why it was not followed.
+const fn of_redirect(refused: &RedirectRefused) -> &'static str {
+    match refused {
+        RedirectRefused::TooMany { .. } => {
+            "Perhaps it goes in circles; --max-redirects N follows more of them, 0 shows the answer itself."
+        }
+        RedirectRefused::Downgrade { .. } => {
+            "What was to be encrypted would not be any more: if that is meant, go there yourself."
+        }
+        RedirectRefused::Location { .. } => {
+            "It sends clients where no WebSocket can be; --max-redirects 0 shows the answer itself."
+        }
+        _ => "Try the address that it names; --max-redirects 0 shows the answer itself.",
+    }
+}
 
 fn connecting(error: &io::Error) -> &'static str {
     match error.kind() {
@@ -101,7 +143,7 @@ const fn late(phase: Phase) -> &'static str {
 fn answer(why: &client::Error) -> Option<&'static str> {
     use lastword::proto::handshake::NegotiationError;
     Some(match why {
-        client::Error::Refused(response) => return refused(response.status()),
+        client::Error::Refused(response) => return refused(response),
         client::Error::NotHttp { began } if is_tls(began) => {
             "That is TLS, where ws:// was asked for: try wss://."
         }
@@ -127,8 +169,9 @@ fn answer(why: &client::Error) -> Option<&'static str> {
     })
 }
 
-fn refused(status: StatusCode) -> Option<&'static str> {
-    Some(match status.as_u16() {
+fn refused(response: &Response<Bytes>) -> Option<&'static str> {
+    let leads_on = response.headers().contains_key(LOCATION);
+    Some(match response.status().as_u16() {
         401 => {
             "It wants to know who you are, or does not know you: --user NAME, --bearer-file FILE, or -H 'Authorization: …'"
         }
@@ -142,8 +185,12 @@ fn refused(status: StatusCode) -> Option<&'static str> {
         }
         500..=599 => "The server itself has failed: look at its log.",
         200..=299 => "That is an ordinary web server's answer: check the path of the URL.",
+        300..=399 if !leads_on => "It sends you elsewhere, and does not say where.",
         300..=399 => {
             "It sends you elsewhere: follow with --max-redirects, or try the address that it names."
+        }
+        status if response.status().is_client_error() && status != 407 => {
+            "What it says above is its reason; lastword connect -v shows what was asked."
         }
         _ => return None,
     })
@@ -154,9 +201,14 @@ fn is_tls(began: &[u8]) -> bool {
     matches!(began, [0x15 | 0x16, 0x03, ..] | [0x15 | 0x16])
 }
 
+/// What rustls said.
+fn rustls_error(error: &io::Error) -> Option<&TlsError> {
+    error.get_ref()?.downcast_ref()
+}
+
 /// What the other side of TLS objected to.
 fn alert(error: &io::Error) -> Option<AlertDescription> {
-    match error.get_ref()?.downcast_ref::<TlsError>()? {
+    match rustls_error(error)? {
         TlsError::AlertReceived(alert) => Some(*alert),
         _ => None,
     }
@@ -187,25 +239,51 @@ fn alerted(alert: AlertDescription) -> &'static str {
 }
 
 /// Which certificate, and why not.
-fn tls(error: &io::Error) -> &'static str {
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>()) {
-        Some(TlsError::InvalidCertificate(why)) => match why {
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-                "The server's certificate has expired: it has to get a new one (--insecure goes on all the same)."
-            }
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                "The server's certificate is not valid yet: is the clock of this machine right?"
-            }
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                "The server's certificate is for another name: --server-name NAME, if that is meant."
-            }
-            CertificateError::UnknownIssuer => {
-                "Nobody that is trusted here has signed the server's certificate: --ca FILE trusts who did."
-            }
-            _ => "The server's certificate cannot be trusted: --ca FILE, or --insecure for a test.",
-        },
+fn tls(error: &io::Error) -> Cow<'static, str> {
+    let Some(TlsError::InvalidCertificate(why)) = rustls_error(error) else {
+        return other_than_certificate(error).into();
+    };
+    match why {
+        CertificateError::ExpiredContext { not_after, .. } => format!(
+            "The server's certificate expired on {}: it has to get a new one (--insecure goes on all the same).",
+            day(*not_after)
+        )
+        .into(),
+        CertificateError::Expired => {
+            "The server's certificate has expired: it has to get a new one (--insecure goes on all the same).".into()
+        }
+        CertificateError::NotValidYetContext { not_before, .. } => format!(
+            "The server's certificate is valid from {} on: is the clock of this machine right?",
+            day(*not_before)
+        )
+        .into(),
+        CertificateError::NotValidYet => {
+            "The server's certificate is not valid yet: is the clock of this machine right?".into()
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "The server's certificate is for another name: --server-name NAME, if that is meant.".into()
+        }
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            "Nobody that is trusted here has signed the server's certificate: --ca FILE trusts who did.".into()
+        }
+        _ => "The server's certificate cannot be trusted: --ca FILE, or --insecure for a test.".into(),
+    }
+}
+
+/// The day of a moment, as people know it.
+fn day(at: UnixTime) -> String {
+    let seconds = i64::try_from(at.as_secs()).unwrap_or(i64::MAX);
+    let moment = jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::MAX);
+    moment.strftime("%Y-%m-%d").to_string()
+}
+
+fn other_than_certificate(error: &io::Error) -> &'static str {
+    match rustls_error(error) {
         Some(TlsError::InvalidMessage(_)) => "That is no TLS: try ws:// instead of wss://.",
         Some(TlsError::AlertReceived(alert)) => alerted(*alert),
+        _ if error.kind() == io::ErrorKind::UnexpectedEof => {
+            "It hung up inside the handshake of TLS: perhaps it speaks none (try ws://)."
+        }
         _ => "Try ws:// if the server speaks no TLS.",
     }
 }

@@ -55,9 +55,10 @@ pub(crate) fn not_listening(place: &str, error: &io::Error) -> Outcome {
 fn elsewhere(place: &str, error: &io::Error) -> &'static str {
     let port = place.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
     match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            "Another program listens there. Try another port (0 is any free one), or another path."
+        io::ErrorKind::AddrInUse if port.is_some() => {
+            "Another program listens there: try another port; 0 is any free one."
         }
+        io::ErrorKind::AddrInUse => "Another program listens there: try another path.",
         io::ErrorKind::PermissionDenied if port.is_some_and(|port| port < 1024) => {
             "Ports below 1024 are for the administrator: try another port."
         }
@@ -66,6 +67,7 @@ fn elsewhere(place: &str, error: &io::Error) -> &'static str {
         io::ErrorKind::AddrNotAvailable => {
             "This machine has no such address: try 127.0.0.1, or 0.0.0.0 for all of its own."
         }
+        _ if port.is_none() => "Try another path.",
         _ => "Try another address, or another port.",
     }
 }

@@ -1,5 +1,5 @@
 //! `lastword check`: nothing to say against ours, and something against servers that are wrong on purpose.
-//! What is said of each is in `check/*.txt`; `BLESS=1` writes it anew, to be read before it is kept.
+//! What is said of each is in `snapshots/check`.
 
 #[path = "support/broken.rs"]
 mod broken;
@@ -7,11 +7,10 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
-use std::path::Path;
 use std::process::Output;
 
 use serde_json::Value;
-use support::{Server, lastword, run};
+use support::{Server, lastword, run, snapshot};
 
 /// Little patience: these servers are on this machine, and those that hang do so for ever.
 const QUICK: [&str; 4] = ["--patience", "0.5", "--long", "1"];
@@ -61,13 +60,7 @@ fn steady(text: &str) -> String {
 
 #[track_caller]
 fn compare(name: &str, output: &Output) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/check").join(name);
-    let came = steady(&said(output));
-    if std::env::var_os("BLESS").is_some() {
-        std::fs::write(&path, &came).unwrap();
-    }
-    let expected = std::fs::read_to_string(&path).unwrap();
-    assert_eq!(came, expected, "{name}, {}", String::from_utf8_lossy(&output.stderr));
+    snapshot::compare(&format!("check/{name}"), &steady(&said(output)));
 }
 
 #[test]

@@ -233,7 +233,7 @@ fn exit_codes_and_errors_say_what_happened() {
     check(&["connect", "ws://a", "--close-code", "1006"], 2, "expected 1000, 1001");
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    check(&["serve", "--port", &port], 1, "Try another port");
+    check(&["serve", "--port", &port], 1, "try another port");
 }
 
 #[test]

@@ -19,9 +19,10 @@ fn subcommands() -> Vec<String> {
     names.filter(|name| !name.is_empty() && *name != "help").map(str::to_owned).collect()
 }
 
-/// The commands of the examples of a subcommand, without what is said of them.
+/// The commands of the examples of a subcommand, or of the program itself, without what is said of them.
 fn examples(subcommand: &str) -> Vec<String> {
-    let help = run(&[subcommand, "--help"], "").out;
+    let arguments = [subcommand, "--help"];
+    let help = run(if subcommand.is_empty() { &arguments[1..] } else { &arguments }, "").out;
     let examples = help.split("Examples:\n").nth(1).unwrap_or_default();
     let lines = examples.lines().take_while(|line| !line.is_empty());
     lines.map(|line| line.trim().split("  ").next().unwrap().to_owned()).collect()
@@ -178,7 +179,7 @@ fn the_examples_of_every_subcommand_run() {
     let subcommands = subcommands();
     assert!(subcommands.len() >= 11, "{subcommands:?}");
     std::thread::scope(|scope| {
-        for subcommand in &subcommands {
+        for subcommand in subcommands.iter().map(String::as_str).chain([""]) {
             scope.spawn(move || {
                 let examples = examples(subcommand);
                 assert!(examples.len() >= 2, "{subcommand} has hardly any examples: {examples:?}");

@@ -221,7 +221,7 @@ fn what_cannot_be_understood_is_told_with_its_line() {
     check(&[&relay[..], &["--record", "/nonexistent/x"]].concat(), 2, "cannot record to");
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    check(&["relay", &port, "ws://127.0.0.1:1"], 1, "Try another port");
+    check(&["relay", &port, "ws://127.0.0.1:1"], 1, "try another port");
 }
 
 fn recorded(path: &str) -> Vec<Value> {

@@ -150,8 +150,9 @@ fn action(words: &mut Words<'_>, point: &Point) -> Result<Action, String> {
         "stall" if words.rest.is_empty() => Action::Stall(None),
         "stall" => Action::Stall(Some(words.time()?)),
         "throttle" => {
-            let word = words.word("bytes a second, such as 10K")?;
-            let rate = size(word.trim_end_matches("/s"))?;
+            let wanted = "bytes a second, such as 10K";
+            let word = words.word(wanted)?;
+            let rate = size(word.trim_end_matches("/s")).map_err(|_| instead(wanted, word))?;
             let rate = u64::try_from(rate).ok().and_then(NonZeroU64::new);
             Action::Throttle(rate.ok_or_else(|| instead("at least one byte a second", word))?)
         }

@@ -42,7 +42,8 @@ pub(crate) use self::target::{SECRETS, Target, TargetArgs, Wrong};
     version,
     about,
     arg_required_else_help = true,
-    propagate_version = true
+    propagate_version = true,
+    after_help = EXAMPLES
 )]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -63,6 +64,15 @@ pub(crate) struct Args {
     )]
     pub(crate) color: When,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  lastword connect ws://127.0.0.1:8765          a prompt, or a pipe
+  lastword serve                                something to connect to
+  lastword check ws://127.0.0.1:8765 --only close
+  lastword explain 1006                         what an ending means, and what to do
+
+lastword COMMAND --help has the options, examples and exit codes of each.";
 
 /// How much is said beside what was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -115,4 +115,9 @@ Examples:
 Faults: [connection N] client|server POINT ACTION
   points   at start, at byte N, at frame N [byte N], at text \"…\" [byte N], after TIME
   actions  delay TIME, stall [TIME], throttle RATE, corrupt [0xHH], drop [N|rest],
-           cut, half-close, reset";
+           cut, half-close, reset
+
+Exit codes:
+  0  it relayed until it was stopped, however connections ended
+  1  it could not listen there
+  2  wrong usage";

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::target::TargetArgs;
-use super::values::{address, seconds};
+use super::values::{address, number, seconds};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ReplayArgs {
@@ -27,7 +27,7 @@ pub(crate) struct ReplayArgs {
     #[arg(long, help_heading = REPLAY)]
     pub(crate) compare: bool,
     /// Replay the connection of this number, instead of the first that was opened.
-    #[arg(long, value_name = "N", help_heading = REPLAY)]
+    #[arg(long, value_name = "N", value_parser = number::<u64>, help_heading = REPLAY)]
     pub(crate) connection: Option<u64>,
     /// As a client: how much longer than recorded a message of the server is waited for.
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds, conflicts_with = "serve", help_heading = REPLAY)]

@@ -12,7 +12,7 @@ use lastword::rustls::{self, ServerConfig};
 use lastword::{Config, Origins, Server, ServerTls, Subprotocols};
 
 use super::limits::{LIMITS, LimitArgs};
-use super::target::{Wrong, certificates, password, private_key, signers};
+use super::target::{Wrong, identity, password, signers};
 use super::values::{Wait, count, host, origin, wait_or_off};
 use super::{Content, Report};
 
@@ -176,8 +176,10 @@ impl ServeArgs {
     }
 
     fn given_certificate(&self) -> Result<Option<ServerTls>, Wrong> {
-        let (Some(cert), Some(key)) = (&self.cert, &self.key) else { return Ok(None) };
-        let (chain, key) = (certificates(cert)?, private_key(key)?);
+        let Some(cert) = &self.cert else { return Ok(None) };
+        let Some((chain, key)) = identity(Some(cert), self.key.as_deref())? else {
+            return Ok(None);
+        };
         let tls = server_tls(chain, key, self.vouching()?);
         tls.map(Some).map_err(|why| Wrong::Certificate { path: cert.clone(), why })
     }
@@ -212,4 +214,9 @@ Examples:
   lastword serve --tls --host 0.0.0.0      TLS, with a certificate for the purpose
   lastword serve --port 0 --report json    a free port, and one JSON object per event
 
-Ctrl-C, SIGTERM and SIGHUP close all connections with 1001 and say how each of them ended.";
+Ctrl-C, SIGTERM and SIGHUP close all connections with 1001 and say how each of them ended.
+
+Exit codes:
+  0  it served until it was stopped
+  1  it could not listen there
+  2  wrong usage";

@@ -25,7 +25,9 @@ use lastword::{
 };
 
 use super::limits::{LIMITS, LimitArgs};
-use super::values::{Wait, at_least_a_byte, cookie, header, header_value, wait, wait_or_off};
+use super::values::{
+    Wait, at_least_a_byte, cookie, header, header_value, ip, number, wait, wait_or_off,
+};
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct TargetArgs {
@@ -58,7 +60,7 @@ pub(crate) struct TargetArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "user", help_heading = REQUEST)]
     bearer_file: Option<PathBuf>,
     /// Follow at most so many redirects.
-    #[arg(long, value_name = "N", default_value_t = 10, help_heading = REQUEST)]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = number::<usize>, help_heading = REQUEST)]
     max_redirects: usize,
 
     /// Trust the certificates of this file (PEM) instead of the platform's.
@@ -90,25 +92,25 @@ pub(crate) struct TargetArgs {
     #[arg(long = "resolve", value_name = "HOST:PORT:ADDRESS[,ADDRESS...]", value_parser = host_addresses, conflicts_with = "unix", help_heading = NETWORK)]
     resolve: Vec<HostAddresses>,
     /// Connect from this address of ours.
-    #[arg(long, value_name = "ADDRESS", help_heading = NETWORK)]
+    #[arg(long, value_name = "ADDRESS", value_parser = ip, help_heading = NETWORK)]
     local_address: Option<IpAddr>,
 
     /// Neither offer nor accept compression.
     #[arg(long, help_heading = LIMITS)]
     pub(super) no_compression: bool,
-    /// Refuse larger messages.
+    /// Refuse larger messages; 16M without it.
     #[arg(long, value_name = "SIZE", value_parser = at_least_a_byte, help_heading = LIMITS)]
     max_message_size: Option<usize>,
-    /// How long connecting may take, with all that belongs to it.
+    /// How long connecting may take, with all that belongs to it; 10 without it.
     #[arg(long, value_name = "SECONDS", value_parser = wait, allow_negative_numbers = true, help_heading = LIMITS)]
     open_timeout: Option<Duration>,
-    /// How long the closing handshake may take.
+    /// How long the closing handshake may take; 10 without it.
     #[arg(long, value_name = "SECONDS", value_parser = wait, allow_negative_numbers = true, help_heading = LIMITS)]
     close_timeout: Option<Duration>,
-    /// Send a ping after so long, or "off".
+    /// Send a ping after so long, or "off"; 20 without it.
     #[arg(long, value_name = "SECONDS", value_parser = wait_or_off, allow_negative_numbers = true, help_heading = LIMITS)]
     ping_interval: Option<Wait>,
-    /// Give the peer up when a ping is not answered for so long, or "off".
+    /// Give the peer up when a ping is not answered for so long, or "off"; 20 without it.
     #[arg(long, value_name = "SECONDS", value_parser = wait_or_off, allow_negative_numbers = true, help_heading = LIMITS)]
     ping_timeout: Option<Wait>,
 }
@@ -259,6 +261,8 @@ impl TargetArgs {
 pub(super) fn with_scheme(text: &str) -> Result<String, Infallible> {
     Ok(match text {
         _ if text.contains("://") => text.to_owned(),
+        // A slash is missing, and no host is meant.
+        _ if text.contains(":/") => text.to_owned(),
         _ if text.starts_with(':') => format!("ws://127.0.0.1{text}"),
         _ => format!("ws://{text}"),
     })
@@ -266,11 +270,19 @@ pub(super) fn with_scheme(text: &str) -> Result<String, Infallible> {
 
 /// What was meant instead, if that can be guessed.
 fn meant(url: &str, why: InvalidUri) -> Option<String> {
+    if let Some((scheme @ ("ws" | "wss"), rest)) = url.split_once(":/")
+        && !rest.starts_with('/')
+    {
+        return Some(format!("{scheme}://{rest}"));
+    }
     let (scheme, rest) = url.split_once("://")?;
     let rest = without_user(rest);
     match why {
         InvalidUri::Http => Some(format!("ws://{rest}")),
         InvalidUri::Https => Some(format!("wss://{rest}")),
+        InvalidUri::Character(' ') if rest.contains('/') && rest.find('/') < rest.find(' ') => {
+            Some(format!("{scheme}://{}", rest.replace(' ', "%20")))
+        }
         InvalidUri::Fragment => Some(format!("{scheme}://{}", rest.replace('#', "%23"))),
         _ => None,
     }
@@ -430,6 +442,9 @@ impl fmt::Display for Wrong {
             Self::Line { path, line, why } => write!(f, "{}, line {line}: {why}", path.display()),
             Self::Pem { path, what, why } => {
                 write!(f, "no {what} in {}: {why}\nExpected a file in PEM form, with -----BEGIN lines.", path.display())
+            }
+            Self::Certificate { path, why: rustls::Error::InvalidCertificate(why) } => {
+                write!(f, "what {} has is no certificate: {why}", path.display())
             }
             Self::Pair { cert, key } => {
                 let (cert, key) = (cert.display(), key.display());

@@ -40,6 +40,10 @@ pub(crate) fn record(args: RecordArgs, talk: Talk) -> Outcome {
             "the recording and --report cannot both be on standard output\nName a file for the recording.",
         );
     }
+    // A recording of old is not lost to a typing error.
+    if let Err(wrong) = connect.target.target() {
+        return refused::misused(&wrong.to_string());
+    }
     match Recorder::create(&file, "record", &connect.target.url) {
         Ok(recorder) => {
             let shown = if is_standard_output(&file) { Shown::Nothing } else { Shown::All };

@@ -37,10 +37,11 @@ enum Found {
 
 impl Files {
     pub(super) fn below(directory: &Path) -> io::Result<Self> {
-        if !directory.is_dir() {
+        let root = directory.canonicalize()?;
+        if !root.is_dir() {
             return Err(io::ErrorKind::NotADirectory.into());
         }
-        Ok(Self { root: directory.canonicalize()?.into() })
+        Ok(Self { root: root.into() })
     }
 
     /// What is answered to a request for a file. What it says of parts and changes counts for GET only.

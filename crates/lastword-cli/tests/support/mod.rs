@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test takes what it needs")]
 
 pub(crate) mod running;
+pub(crate) mod snapshot;
 #[cfg(unix)]
 pub(crate) mod watched;
 
