@@ -185,12 +185,12 @@ fn refused(response: &Response<Bytes>) -> Option<&'static str> {
         }
         500..=599 => "The server itself has failed: look at its log.",
         200..=299 => "That is an ordinary web server's answer: check the path of the URL.",
-        402 | 405..=425 | 427 | 428 | 430..=499 => {
-            "What it says above is its reason; lastword connect -v shows what was asked."
-        }
         300..=399 if !leads_on => "It sends you elsewhere, and does not say where.",
         300..=399 => {
             "It sends you elsewhere: follow with --max-redirects, or try the address that it names."
+        }
+        status if response.status().is_client_error() && status != 407 => {
+            "What it says above is its reason; lastword connect -v shows what was asked."
         }
         _ => return None,
     })

@@ -551,7 +551,7 @@ fn values_that_are_none() {
         &["check", url, "--hard"],
         &["check", url, "--yes"],
         &["serve", "--port", "99999"],
-        &["serve", "--host", "two words"],
+        &["serve", "--host", "a b"],
         &["serve", "--threads", "0"],
         &["serve", "--binary"],
         &["serve", "--exec", "cat", "--broadcast"],

@@ -3,82 +3,14 @@
 
 mod support;
 
-use std::fs::File;
-use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
-use std::process::{Child, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::process::Command;
 
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use support::{Server, lastword};
+use support::running::Folder;
+use support::terminal::Terminal;
+use support::{Server, run};
 
-/// How long anything that has to come may take.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// The command in a terminal of its own.
-struct Terminal {
-    child: Child,
-    keys: File,
-    screen: Receiver<Vec<u8>>,
-    seen: String,
-    /// What was waited for before.
-    passed: String,
-}
-
-impl Terminal {
-    fn start(args: &[&str]) -> Self {
-        let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-        grantpt(&ours).unwrap();
-        unlockpt(&ours).unwrap();
-        let name = ptsname(&ours, Vec::new()).unwrap();
-        let theirs = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
-        let end = || Stdio::from(OwnedFd::from(theirs.try_clone().unwrap()));
-        let mut command = lastword(args);
-        command
-            .env("TERM", "xterm")
-            .env_remove("NO_COLOR")
-            .stdin(end())
-            .stdout(end())
-            .stderr(end());
-        let child = command.spawn().unwrap();
-        let keys = File::from(ours);
-        let mut screen = keys.try_clone().unwrap();
-        let (sender, receiver) = channel();
-        std::thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            // When nobody has it open any more, reading fails.
-            while let Ok(count @ 1..) = screen.read(&mut buffer) {
-                if sender.send(buffer[..count].to_vec()).is_err() {
-                    return;
-                }
-            }
-        });
-        Self { child, keys, screen: receiver, seen: String::new(), passed: String::new() }
-    }
-
-    fn types(&mut self, keys: &str) {
-        self.keys.write_all(keys.as_bytes()).unwrap();
-    }
-
-    /// Waits until the screen shows this, behind what was waited for before.
-    fn shows(&mut self, text: &str) {
-        loop {
-            if let Some(at) = self.seen.find(text) {
-                self.passed.extend(self.seen.drain(..at + text.len()));
-                return;
-            }
-            let Ok(more) = self.screen.recv_timeout(PATIENCE) else {
-                panic!("{text:?} is not in {:?}, behind {:?}", self.seen, self.passed);
-            };
-            self.seen.push_str(&String::from_utf8_lossy(&more));
-        }
-    }
-
-    fn ends_with(mut self, code: i32) {
-        assert_eq!(self.child.wait().unwrap().code(), Some(code));
-    }
-}
+/// What is told first, and the prompt.
+const READY: &[&str] = &["D closes.", ">"];
 
 #[test]
 fn a_conversation_at_the_prompt() {
@@ -181,4 +113,135 @@ fn a_server_that_goes_away_ends_the_prompt() {
     server.child.kill().unwrap();
     terminal.shows("peer ended the stream without a close frame");
     terminal.ends_with(4);
+}
+
+#[test]
+fn what_comes_while_a_line_is_typed_leaves_it_whole() {
+    let server = Server::start(&["--broadcast"]);
+    let mut terminal = Terminal::start(&["connect", &server.url, "--color", "never"]);
+    terminal.looks(READY);
+    terminal.types("half a li");
+    terminal.looks(&["> half a li"]);
+    let output = run(&["connect", &server.url, "-m", "from elsewhere", "-n", "1"], "");
+    assert_eq!(output.status.code(), Some(0));
+    terminal.looks(&["< from elsewhere", "> half a li"]);
+    // In the middle of it, too, and over more than one line of the screen.
+    let long = "x".repeat(100);
+    terminal.types(&format!("ne {long}"));
+    terminal.types("\u{1}\u{6}");
+    let wrapped = [&format!("> half a line {}", &long[..66]), &long[66..]];
+    terminal.looks(&wrapped);
+    let output = run(&["connect", &server.url, "-m", "and again", "-n", "1"], "");
+    assert_eq!(output.status.code(), Some(0));
+    terminal.looks(&["< and again", wrapped[0], wrapped[1]]);
+    terminal.types("\r");
+    terminal.looks(&[&format!("< half a line {}", &long[..66]), &long[66..], ">"]);
+    terminal.types("\u{4}");
+    terminal.shows("closed by us: 1000");
+    terminal.ends_with(0);
+}
+
+#[test]
+fn what_is_pasted_is_one_message_and_what_ends_with_a_backslash_goes_on() {
+    let server = Server::start(&[]);
+    let mut terminal = Terminal::start(&["connect", &server.url, "--color", "never"]);
+    terminal.looks(READY);
+    // Terminals say where a paste begins and ends to those who ask for it.
+    terminal.shows("\u{1b}[?2004h");
+    terminal.types("\u{1b}[200~one\rtwo\r\nthree\u{1b}[201~");
+    terminal.looks(&["> one", "two", "three"]);
+    terminal.types("\r");
+    terminal.looks(&["< one\\ntwo\\nthree", ">"]);
+    terminal.types("four\\\r");
+    terminal.looks(&["> four\\"]);
+    terminal.types("five\r");
+    terminal.looks(&["< four\\nfive", ">"]);
+    terminal.types("\u{4}");
+    terminal.ends_with(0);
+}
+
+#[test]
+fn what_was_typed_is_found_again_the_next_time_if_that_is_asked_for() {
+    let server = Server::start(&[]);
+    let folder = Folder::new("history");
+    let (home, file) = (folder.path(""), folder.path("history"));
+    let session = |history: &[&str]| {
+        let args = [&["connect", &server.url, "--color", "never"], history].concat();
+        let mut terminal = Terminal::start_with(&args, &[("HOME", &home)]);
+        terminal.looks(READY);
+        terminal
+    };
+    let kept = ["--history", &file];
+    let mut terminal = session(&kept);
+    terminal.types("the first\r");
+    terminal.looks(&["< the first", ">"]);
+    terminal.types("the\\\rsecond\r");
+    terminal.looks(&["< the\\nsecond", ">"]);
+    terminal.types("/close\r");
+    terminal.ends_with(0);
+    // Up, and up once more: lines of a message are one entry.
+    let mut terminal = session(&kept);
+    terminal.types("\u{1b}[A");
+    terminal.looks(&["> /close"]);
+    terminal.types("\u{1b}[A");
+    terminal.looks(&["> the\\", "second"]);
+    terminal.types("\u{10}\u{10}\r");
+    terminal.looks(&["< the first", ">"]);
+    terminal.types("\u{4}");
+    terminal.ends_with(0);
+    // Nothing was kept elsewhere, and nothing is there without it.
+    let mut names = std::fs::read_dir(&home).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!((names.next(), names.next()), (Some("history".into()), None));
+    let mut terminal = session(&[]);
+    terminal.types("\u{1b}[Asomething\r");
+    terminal.looks(&["< something", ">"]);
+    terminal.types("\u{4}");
+    terminal.ends_with(0);
+}
+
+#[test]
+fn a_history_that_cannot_be_read_is_told() {
+    let server = Server::start(&[]);
+    let folder = Folder::new("history-unreadable");
+    let terminal = Terminal::start(&["connect", &server.url, "--history", &folder.path("")]);
+    let lines = terminal.ends_with(2);
+    let told = lines.join("");
+    assert!(told.contains("Is a directory"), "{told}");
+}
+
+#[test]
+fn a_signal_says_goodbye_and_leaves_the_terminal_as_it_was() {
+    let server = Server::start(&[]);
+    // The first is that of the key, which says what Ctrl-D says.
+    for (signal, code) in [
+        ("INT", "1000 (normal closure)"),
+        ("TERM", "1001 (going away)"),
+        ("HUP", "1001 (going away)"),
+    ] {
+        if signal == "HUP" && !cfg!(target_os = "linux") {
+            continue;
+        }
+        let mut terminal = Terminal::start(&["connect", &server.url, "--color", "never"]);
+        terminal.looks(READY);
+        assert!(!terminal.is_as_shells_want_it());
+        terminal.types("half a li");
+        terminal.looks(&["> half a li"]);
+        terminal.signal(signal);
+        terminal.looks(&["> half a li", &format!("closed by us: {code}")]);
+        // The command holds it until it is gone.
+        while !terminal.is_as_shells_want_it() {
+            std::thread::yield_now();
+        }
+        terminal.ends_with(0);
+    }
+}
+
+#[test]
+fn in_a_pipe_there_is_no_prompt_whatever_the_other_end_is() {
+    let server = Server::start(&[]);
+    let mut shell = Command::new("sh");
+    let program = env!("CARGO_BIN_EXE_lastword");
+    shell.args(["-c", &format!("echo hi | {program} connect {}", server.url)]);
+    let lines = Terminal::run(shell).ends_with(0);
+    assert_eq!(lines, ["hi"]);
 }

@@ -49,12 +49,11 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::args::values::size;
 
     #[test]
     fn what_the_help_says_of_defaults_is_so() {
         let config = Config::default();
-        assert_eq!(config.max_message_size, size("16M").unwrap());
+        assert_eq!(config.max_message_size, 16 << 20);
         let times = [config.ping_interval, config.ping_timeout];
         assert_eq!(times, [Some(Duration::from_secs(20)); 2]);
         let times = [config.open_timeout, config.close_timeout];

@@ -17,7 +17,7 @@ mod show;
 mod talk;
 mod wire;
 
-use std::io::{self, BufRead, IsTerminal};
+use std::io::{self, BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 
 use lastword::ConnectError;
@@ -164,7 +164,9 @@ fn confirm(url: &str) -> Result<(), Verdict> {
             "--hard floods the server, and may bring it down\nIf it is yours, say so with --yes.",
         ));
     }
-    eprint!("--hard floods {}, and may bring it down. Is it yours? [y/N] ", url);
+    // In the line of the question, whether or not anybody reads it.
+    let question = format!("--hard floods {url}, and may bring it down. Is it yours? [y/N] ");
+    let _ = io::stderr().write_all(question.as_bytes());
     let mut answer = String::new();
     let _ = io::stdin().lock().read_line(&mut answer);
     if matches!(answer.trim(), "y" | "Y" | "yes") {

@@ -39,8 +39,8 @@ const WAITING: usize = 64;
 /// How long a terminal may take to show what waits for it when all is over.
 const SETTLING: Duration = Duration::from_secs(1);
 
-/// How long it takes to draw a prompt, usually.
-const DRAWING: Duration = Duration::from_millis(2);
+/// How long it takes to draw a prompt, and nobody notices.
+const DRAWING: Duration = Duration::from_millis(20);
 
 /// Moves nothing: up, and down again.
 const NOTHING: &str = "\x1b[A\n";

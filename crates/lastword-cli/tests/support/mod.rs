@@ -5,6 +5,8 @@
 pub(crate) mod running;
 pub(crate) mod snapshot;
 #[cfg(unix)]
+pub(crate) mod terminal;
+#[cfg(unix)]
 pub(crate) mod watched;
 
 use std::io::{BufRead, BufReader, Read, Write};

@@ -1,5 +1,7 @@
 //! `completions` and `man`: what a package puts beside the program, made of the same definition.
 
+mod manual;
+
 use std::io::{self, Write};
 
 use clap::CommandFactory;
@@ -17,7 +19,8 @@ pub(crate) fn completions(args: &CompletionsArgs) -> Outcome {
 
 /// The page, on standard output, in the language of `man`.
 pub(crate) fn man(args: &ManArgs) -> Outcome {
-    let mut command = Args::command();
+    // There is no page of help, which is on every page.
+    let mut command = Args::command().disable_help_subcommand(true);
     command.build();
     let found = match &args.subcommand {
         None => Some(command),
@@ -32,9 +35,8 @@ pub(crate) fn man(args: &ManArgs) -> Outcome {
         crate::print::note!("Try lastword --help, which lists them.");
         return Outcome::Usage;
     };
-    let mut page = Vec::new();
-    match clap_mangen::Man::new(found).render(&mut page) {
-        Ok(()) => print(&page),
+    match manual::page(&found) {
+        Ok(page) => print(&page),
         Err(error) => {
             crate::print::note!("cannot write the page: {error}");
             Outcome::Usage
