@@ -143,6 +143,20 @@ fn what_cannot_be_written_is_told_and_not_taken_for_success() {
 }
 
 #[test]
+fn what_was_asked_of_a_server_that_refuses_is_shown_when_that_is_asked_for() {
+    let server = Server::start(&["--origin", "https://example.com"]);
+    let ask = ["connect", &server.url, "--origin", "https://a", "-H", "Cookie: a=b"];
+    let output = run(&[&ask[..], &["-v"]].concat(), "");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let lines =
+        ["> GET / HTTP/1.1", "> origin: https://a", "> cookie: (not shown)", "< HTTP/1.1 403"];
+    for line in lines {
+        assert!(said.contains(line), "{line} in {said}");
+    }
+    assert!(!String::from_utf8_lossy(&run(&ask, "").stderr).contains("> GET"));
+}
+
+#[test]
 fn a_report_of_a_refusal_has_its_status_headers_and_body() {
     let server = Server::start(&["--origin", "https://example.com"]);
     let url = &server.url;

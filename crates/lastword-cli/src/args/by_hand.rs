@@ -1,7 +1,9 @@
 //! The target for whoever says the opening and all else by hand: a stream, and what would be asked for.
 
+use http::Request;
+use http::header::SEC_WEBSOCKET_KEY;
 use lastword::ConnectError;
-use lastword::proto::handshake::client::Options;
+use lastword::proto::handshake::client::{Opening, Options};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::target::{Target, TargetArgs};
@@ -19,6 +21,14 @@ impl Target {
             return Ok(Box::new(self.client.dial_unix(path).await?));
         }
         Ok(Box::new(self.client.dial().await?))
+    }
+
+    /// The request as it is said, but for its key, which is another one each time.
+    pub(crate) fn request(&self) -> Option<Request<()>> {
+        let opening = Opening::new(self.client.options().ok()?, &self.config, [0; 16]).ok()?;
+        let mut request = opening.request().clone();
+        request.headers_mut().remove(SEC_WEBSOCKET_KEY);
+        Some(request)
     }
 
     /// What is asked for.

@@ -130,6 +130,7 @@ const NETWORK: &str = "Network";
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     pub(super) client: Client,
+    pub(super) config: Config,
     pub(super) unix: Option<PathBuf>,
 }
 
@@ -180,7 +181,7 @@ impl TargetArgs {
         if let Ok(options) = client.options() {
             Opening::new(options, &self.config(), [0; 16]).map_err(Wrong::Request)?;
         }
-        Ok(Target { client, unix: self.unix.clone() })
+        Ok(Target { client, config: self.config(), unix: self.unix.clone() })
     }
 
     fn config(&self) -> Config {

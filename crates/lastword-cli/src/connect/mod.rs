@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use self::conversation::{After, Conversation, Goodbye, Over, Rules, until};
 use self::recorded::{Recorded, Shown};
 use self::said::Said;
-use self::stage::{Clock, Endings, InPipe, InReport, Line, OnTerminal, Settings, Stage};
+use self::stage::{Clock, Endings, InPipe, InReport, Line, OnTerminal, Settings, Stage, request};
 use self::terminal::Terminal;
 use crate::args::{ConnectArgs, RecordArgs, Talk, Target, Wrong};
 use crate::exit::Outcome;
@@ -223,9 +223,14 @@ impl Connections {
             let again = target.reconnecting().on_state(tell(talk));
             return Ok(Self { first: None, again: Some(again) });
         }
+        let asked = (talk == Talk::Verbose).then(|| target.request()).flatten();
         match target.connect().await {
             Ok(ws) => Ok(Self { first: Some(ws), again: None }),
             Err(error) => {
+                // Of a connection that is there, the stage shows it.
+                if let Some(asked) = asked {
+                    crate::print::note!("{}", request(&asked));
+                }
                 if args.report.is_some() {
                     report::event(&report::no_connection(&error));
                 }

@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use data_encoding::BASE64;
+use http::Request;
 use lastword::{Ending, First, Message, Opening};
 use serde_json::{Value, json};
 
@@ -67,10 +68,15 @@ impl Settings {
 
 /// The request and the answer, as they crossed the wire.
 pub(super) fn handshake(opening: &Opening) -> String {
-    let (request, response) = (opening.request(), opening.response());
-    let start = format!("GET {} HTTP/1.1", request.uri());
+    let response = opening.response();
     let answer = format!("HTTP/1.1 {}", response.status());
-    format!("{}\n{}", head(&start, request.headers(), '>'), head(&answer, response.headers(), '<'))
+    format!("{}\n{}", request(&opening.request()), head(&answer, response.headers(), '<'))
+}
+
+/// A request, as it crosses the wire.
+pub(super) fn request(request: &Request<()>) -> String {
+    let start = format!("GET {} HTTP/1.1", request.uri());
+    head(&start, request.headers(), '>')
 }
 
 /// For a person, above a prompt.

@@ -151,7 +151,12 @@ impl Opening {
         })
     }
 
-    /// The request to write.
+    /// The request: target and headers.
+    pub const fn request(&self) -> &Request<()> {
+        &self.request
+    }
+
+    /// The request, as it is to be written.
     pub const fn request_bytes(&self) -> &Bytes {
         &self.wire
     }
