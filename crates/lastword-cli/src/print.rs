@@ -73,11 +73,13 @@ macro_rules! out {
     }};
 }
 
-/// A line on standard error, likewise.
+/// A line on standard error, likewise; in one piece, since there is no buffer, and others may write there, too.
 macro_rules! note {
+    () => { $crate::print::note!("") };
     ($($line:tt)*) => {{
         use std::io::Write as _;
-        let _ = writeln!(std::io::stderr(), $($line)*);
+        let line = format!($($line)*) + "\n";
+        let _ = std::io::stderr().write_all(line.as_bytes());
     }};
 }
 
