@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 from statistics import median
 
+import command
 import plot
 import targets
 
@@ -27,7 +28,7 @@ def write(matrix: dict, results: Path, page: Path) -> None:
         if body:
             words = [f"## {section['title']}", section["text"].strip(), body.strip()]
             parts.append("\n\n".join(filter(None, words)))
-    parts.append(absent(matrix))
+    parts += [command.section(DOCS / "benchmarks/cli.jsonl"), absent(matrix)]
     page.write_text("\n\n".join(part.strip() for part in parts if part) + "\n")
 
 

@@ -347,11 +347,20 @@ async def check_a_close_with_a_code():
         done = await ran(*theirs("--close-status-code", "4001", "--close-reason", "so long", server.url), say="a\n")
         assert done.status == 0, done
         check(await server.event("end"), clean=True, code=4001, reason="so long", first="peer")
+        done = await ran(*ours("connect", "--close-code", "4001", "--close-reason", "so long", server.url), say="a\n")
+        assert done.status == 0, done
+        check(await server.event("end"), clean=True, code=4001, reason="so long", first="peer")
         async with prompt(*ours("connect", server.url)) as person:
             await person.sees("> ")
             person.types("/close 4001 so long\r")
             await person.sees('closed by us: 4001 "so long"')
         check(await server.event("end"), clean=True, code=4001, reason="so long", first="peer")
+
+
+@row("`-p TEXT`, `--preamble TEXT`")
+async def check_a_first_message():
+    one, other = await both_saw(lambda url: theirs(url, "-p", "hello"), lambda url: ours("connect", url, "--hello", "hello"))
+    assert stripped(one.messages) == other.messages == ["hello", "a"]
 
 
 @row("`-v`", "`-q`")
@@ -410,6 +419,23 @@ async def check_a_process_for_each_connection():
         assert done.out == "<hi>\n", done
         # It answers no close.
         assert done.status == 4 and "without a close frame; we had said 1000" in done.err, done
+
+
+@row("`websocat -t ws-l:127.0.0.1:8765 broadcast:cmd:'…'`")
+async def check_one_process_for_all():
+    async with serving("-t", "ws-l:{}", f"broadcast:cmd:{ANSWER}") as program, Server("--exec-shared", ANSWER) as server:
+        for url, end in [(program.url, "\n"), (server.url, "")]:
+            # That server answers no close.
+            async with connect(url, close_timeout=0.1) as one, connect(url, close_timeout=0.1) as other:
+                for ws in [one, other]:
+                    # In, once it hears itself.
+                    await ws.send("here" + end)
+                    while (await ws.recv()).strip() != "<here>":
+                        pass
+                await one.send("to all" + end)
+                for ws in [one, other]:
+                    while (await ws.recv()).strip() != "<to all>":
+                        pass
 
 
 @row("`-e`, `--header-to-env NAME`")

@@ -211,10 +211,11 @@ async def check_certificates():
             for command in [
                 theirs("-c", notes.url, "-x", "a"),
                 ours("connect", notes.url, "-m", "a"),
-                ours("connect", notes.url, "-m", "a", "--ca", cert),
                 ours("connect", notes.url, "-m", "a", "--ca", cert, "--cert", cert, "--key", locked),
             ]:
                 assert await left_alone(*command) != 0, command
+            done = await ran(*ours("connect", notes.url, "-m", "a", "--ca", cert))
+            assert "--cert FILE --key FILE" in done.err, done
             assert not notes.guests
     async with Server("--tls") as server:
         url = server.url.replace("ws:", "wss:")

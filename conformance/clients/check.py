@@ -243,7 +243,10 @@ async def check_curl():
             answer = await curl(*args)
             assert answer.startswith(f"HTTP/1.1 {status} "), answer
             assert header in answer.lower(), answer
-            check(await server.event("end"), opened=False)
+            if "Upgrade: websocket" in args:
+                check(await server.event("end"), opened=False)
+            else:
+                check(await server.event("http"), status=int(status))
 
 
 if __name__ == "__main__":

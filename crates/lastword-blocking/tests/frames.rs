@@ -5,12 +5,15 @@ mod support;
 use lastword_blocking::{CloseCode, Config};
 use support::log::Log;
 use support::{Over, pair};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
 
 #[test]
 fn each_frame_is_traced_if_that_is_asked_for() {
     let log = Log::default();
-    let subscriber = tracing_subscriber::fmt().with_env_filter("lastword::frame=trace");
-    let subscriber = subscriber.with_writer(log.clone()).with_ansi(false).finish();
+    let lines = tracing_subscriber::fmt::layer().with_writer(log.clone()).with_ansi(false);
+    let frames = Targets::new().with_target("lastword::frame", tracing::Level::TRACE);
+    let subscriber = tracing_subscriber::registry().with(lines).with(frames);
     tracing::subscriber::set_global_default(subscriber).unwrap();
     let (client, mut server) = pair(Over::Tcp, Config::default());
     client.send_confirmed("hello").unwrap();

@@ -57,6 +57,10 @@ pub(crate) fn of(error: &ConnectError) -> Option<Cow<'static, str>> {
         // In TLS 1.3 a server that refuses us says so when its handshake is over for us.
         ConnectError::Lost(source) => match alert(source) {
             Some(alert) => alerted(alert),
+            // Within TLS, then: without it, an end of the stream is no failure.
+            None if source.kind() == io::ErrorKind::UnexpectedEof => {
+                "It hung up without a word: perhaps it asks for a certificate (--cert FILE --key FILE), or is no WebSocket server."
+            }
             None => HUNG_UP,
         },
         ConnectError::TimedOut { phase, .. } => late(*phase),

@@ -11,7 +11,9 @@ use http::header::{
 };
 use lastword::dial::without_user;
 use serde_json::Value;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::exit::Outcome;
 
@@ -73,11 +75,13 @@ macro_rules! out {
     }};
 }
 
-/// A line on standard error, likewise.
+/// A line on standard error, likewise; in one piece, since there is no buffer, and others may write there, too.
 macro_rules! note {
+    () => { $crate::print::note!("") };
     ($($line:tt)*) => {{
         use std::io::Write as _;
-        let _ = writeln!(std::io::stderr(), $($line)*);
+        let line = format!($($line)*) + "\n";
+        let _ = std::io::stderr().write_all(line.as_bytes());
     }};
 }
 
@@ -156,12 +160,14 @@ pub(crate) fn log_to_stderr(verbose: u8, told: Told) {
         2 => "lastword=debug,lastword::frame=trace",
         _ => "trace",
     };
-    let filter = EnvFilter::try_from_env("LASTWORD_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    // By targets and levels alone: what EnvFilter knows beside them, spans and their fields, takes an engine for regular
+    // expressions, which would be a thirtieth of the program.
+    let asked = std::env::var("LASTWORD_LOG").ok().and_then(|asked| asked.parse().ok());
+    let targets: Targets = asked.or_else(|| level.parse().ok()).unwrap_or_default();
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
-        .with_ansi(!crate::style::is_plain())
-        .init();
+        .with_ansi(!crate::style::is_plain());
+    tracing_subscriber::registry().with(lines).with(targets).init();
 }
 
 /// Whether handshakes and endings are told to people beside the log.

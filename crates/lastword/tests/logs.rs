@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use lastword::{Client, CloseCode, Server};
 use tokio::io::duplex;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
 
 /// Keeps what is logged.
 #[derive(Clone, Default)]
@@ -96,12 +98,10 @@ async fn a_handler_that_passes_on_how_its_connection_ended_has_not_failed() {
 #[tokio::test(start_paused = true)]
 async fn each_frame_is_traced_if_that_is_asked_for_and_with_it_states_and_timers() {
     let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter("lastword::frame=trace")
-        .with_writer(log.clone())
-        .with_ansi(false)
-        .without_time()
-        .finish();
+    let lines =
+        tracing_subscriber::fmt::layer().with_writer(log.clone()).with_ansi(false).without_time();
+    let frames = Targets::new().with_target("lastword::frame", tracing::Level::TRACE);
+    let subscriber = tracing_subscriber::registry().with(lines).with(frames);
     let _logging = tracing::subscriber::set_default(subscriber);
     let (near, far) = duplex(1000);
     let client = Client::new("ws://in.memory/").connect_over(near);

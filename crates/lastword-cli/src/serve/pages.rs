@@ -85,7 +85,7 @@ fn now() -> Result<HeaderValue, InvalidHeaderValue> {
 /// It loads nothing, runs nothing but what is in it, makes no HTML of text, and talks to its own server only.
 const POLICY: &str = "default-src 'none'; \
     style-src 'sha256-PI4Rryz6csMZmI4ff4K57lD0WMs2vy19LXU4nC1AdWs='; \
-    script-src 'sha256-zZTGHdw9hot5XuRz6lcA7pm2385PzmNj8Du49lnbb04='; \
+    script-src 'sha256-gzxW4eFINfuTkYn9lfDJV4WuadbR9zQGxqztwVYXBGY='; \
     require-trusted-types-for 'script'; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'";
 
