@@ -145,7 +145,7 @@ const fn late(phase: Phase) -> &'static str {
 
 /// By what the server said instead of what a WebSocket server says.
 fn answer(why: &client::Error) -> Option<&'static str> {
-    use lastword::proto::handshake::NegotiationError;
+    use lastword::proto::handshake::{HeadError, NegotiationError};
     Some(match why {
         client::Error::Refused(response) => return refused(response),
         client::Error::NotHttp { began } if is_tls(began) => {
@@ -155,6 +155,9 @@ fn answer(why: &client::Error) -> Option<&'static str> {
             "That is an SSH server: check the port."
         }
         client::Error::NotHttp { .. } => "Another protocol is spoken there: check the port.",
+        client::Error::Head(
+            HeadError::HeadersTooLong { .. } | HeadError::TooManyHeaders { .. },
+        ) => "Its answer has more headers than a client takes: check what is behind that address.",
         client::Error::Head(_) => {
             "It is a web server, whose answer is malformed: check what is behind that address."
         }

@@ -37,6 +37,11 @@ impl fmt::Display for Count {
     }
 }
 
+/// So many of something, as in `1 message` and `1,234 messages`.
+pub(crate) fn many(count: u64, of: &str) -> String {
+    format!("{} {of}{}", Count(count), if count == 1 { "" } else { "s" })
+}
+
 /// How often in a second: as a count, or with digits behind the point where that says more.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rate(pub(crate) f64);

@@ -7,7 +7,7 @@
 mod support;
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixListener;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -119,6 +119,10 @@ fn answers_that_are_no_connection() {
     session.runs_with(&["connect", &url, "--user", "me"], &[("LASTWORD_PASSWORD", "wrong")]);
     let lines: Vec<String> = (1..=12).map(|line| format!("<p>{line}</p>\n")).collect();
     let page = lines.concat();
+    let heads: String = (0..200).map(|number| format!("X-{number}: {number}\r\n")).collect();
+    let talkative = Place::answering(format!("HTTP/1.1 101 Switching Protocols\r\n{heads}\r\n"));
+    let url = named(&mut session, talkative.address(), "TALKATIVE");
+    session.runs(&["connect", &url]);
     let web = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{page}", page.len());
     let web = Place::answering(web);
     let url = named(&mut session, web.address(), "WEB");
@@ -166,15 +170,73 @@ fn read_head(stream: &mut TcpStream) -> String {
     String::from_utf8(head).unwrap()
 }
 
+/// A server that opens for everybody, says these bytes, and hangs up.
+fn opening_and_saying(bytes: &'static [u8]) -> Place {
+    Place::new(move |mut stream, _| {
+        support::answer_opening(&mut stream);
+        let _ = stream.write_all(bytes);
+        let _ = stream.shutdown(Shutdown::Write);
+        while matches!(stream.read(&mut [0; 4096]), Ok(1..)) {}
+    })
+}
+
+#[test]
+fn endings_that_are_not_as_they_should_be() {
+    let (mut session, folder) = session("endings");
+    for (name, bytes, more) in [
+        ("LEAVING", &b"\x81\x02hi\x88\x02\x03\xe9"[..], &[][..]),
+        ("ANGRY", b"\x88\x0a\x0f\xa0so long\x1b", &[]),
+        ("GONE", b"\x81\x02hi", &[]),
+        ("TORN", b"\x82\x7d123", &[]),
+        ("MASKED", b"\x81\x82\0\0\0\0hi", &[]),
+        ("GARBLED", b"\x81\x02\xff\xfe", &[]),
+        ("LARGE", b"\x82\x7e\xff\xff", &["--max-message-size", "1K"]),
+        ("SPARSE", b"\x81\x02hi\x88\x02\x03\xe8", &["--expect", "2"]),
+    ] {
+        let place = opening_and_saying(bytes);
+        let url = named(&mut session, place.address(), name);
+        session.runs(&[&["connect", &url, "--listen"], more].concat());
+    }
+    let mute = Place::new(|mut stream, _| {
+        support::answer_opening(&mut stream);
+        while matches!(stream.read(&mut [0; 4096]), Ok(1..)) {}
+    });
+    let url = named(&mut session, mute.address(), "MUTE");
+    session.runs(&["ping", &url, "-n", "1", "-t", "0.1", "-q", "--close-timeout", "0.1"]);
+    session.runs(&["connect", &url, "-m", "hi", "-n", "1", "-t", "0.1", "--close-timeout", "0.1"]);
+    let echo = Running::echo();
+    let url = named(&mut session, echo.address.parse().unwrap(), "ECHO");
+    let open = r#"{"ev":"open","connection":1,"seconds":0}"#;
+    let msg = |from: &str, text: &str| {
+        format!(
+            r#"{{"ev":"msg","connection":1,"seconds":0,"from":"{from}","kind":"text","text":"{text}"}}"#
+        )
+    };
+    let path = folder.path("recording.jsonl");
+    let lines = [open, &msg("client", "one"), &msg("server", "two")].join("\n");
+    std::fs::write(&path, recording_of(&lines)).unwrap();
+    session.runs(&["replay", &path, &url, "--compare"]);
+    session.compare("errors/endings.txt");
+}
+
 #[test]
 fn redirects_that_are_not_followed() {
-    let (mut session, _folder) = session("redirects");
+    let (mut session, folder) = session("redirects");
     let to = |location: &str| {
         Place::answering(format!(
             "HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n"
         ))
     };
     let moved = to("/again");
+    let socket = folder.path("moved.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.read(&mut [0; 4096]);
+        let _ = stream.write_all(
+            b"HTTP/1.1 302 Found\r\nLocation: ws://other.example/\r\nContent-Length: 0\r\n\r\n",
+        );
+    });
     let url = named(&mut session, moved.address(), "MOVED");
     session.runs(&["connect", &url, "--max-redirects", "0"]);
     session.runs(&["connect", &url, "--max-redirects", "2"]);
@@ -192,6 +254,7 @@ fn redirects_that_are_not_followed() {
     );
     let url = named(&mut session, place.address(), "CARELESS").replace("ws:", "wss:");
     session.runs(&["connect", &url, "--insecure"]);
+    session.runs(&["connect", "ws://localhost", "--unix", &socket]);
     session.compare("errors/redirects.txt");
 }
 
@@ -300,6 +363,9 @@ fn proxies_that_do_not_lead_there() {
         let proxy = named(&mut session, place.address(), name).replace("ws:", "http:");
         session.runs(&["connect", url, "--proxy", &proxy]);
     }
+    let resetting = Place::new(|stream, _| drop(stream.peek(&mut [0])));
+    let proxy = named(&mut session, resetting.address(), "RESETTING").replace("ws:", "http:");
+    session.runs(&["connect", url, "--proxy", &proxy]);
     for (name, scheme, turns) in SOCKS {
         let place = Place::new(move |mut stream, _| {
             for (count, answer) in *turns {

@@ -3,7 +3,6 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::process::Command;
 
 use support::snapshot::{compare, steady};
 
@@ -53,7 +52,7 @@ fn completions_know_every_subcommand_and_every_option() {
 fn offered(words: &[&str]) -> Option<Vec<String>> {
     let script = r#"source /dev/stdin; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
         _lastword lastword "${@: -1}" "${@: -2:1}"; printf '%s\n' "${COMPREPLY[@]}""#;
-    let mut child = Command::new("bash")
+    let mut child = std::process::Command::new("bash")
         .args(["--norc", "-c", script, "bash"])
         .args(words)
         .stdin(std::process::Stdio::piped())

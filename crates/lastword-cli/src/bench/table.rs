@@ -9,15 +9,12 @@ use super::campaign::Because;
 use super::picture::{self, Ink};
 use super::plan::{Check, Plan, Until, Work};
 use super::result::{Carried, Caveat, LoadResult, QUANTILES};
-use crate::figures::{Bytes, Count, Rate, Share, Time};
+use crate::figures::{Bytes, Count, Rate, Share, Time, many};
 use crate::print::escape;
 use crate::style::Style;
 
 /// What was asked for, in a line.
 pub(super) fn plan(plan: &Plan) -> String {
-    let many = |count: u64, what: &str| {
-        format!("{} {what}{}", Count(count), if count == 1 { "" } else { "s" })
-    };
     let kind = if plan.kind == Kind::Text { "text" } else { "binary" };
     let message = format!("{} of {kind} each", many(plan.size as u64, "byte"));
     let what = match plan.work {

@@ -23,6 +23,7 @@ use self::stage::{Clock, Endings, InPipe, InReport, Line, OnTerminal, Settings, 
 use self::terminal::Terminal;
 use crate::args::{ConnectArgs, RecordArgs, Talk, Target, Wrong};
 use crate::exit::Outcome;
+use crate::figures::many;
 use crate::recording::{Recorder, is_standard_output};
 use crate::show::Show;
 use crate::stop::Stop;
@@ -169,8 +170,8 @@ fn outcome(over: &Over, args: &ConnectArgs, came: u64) -> Outcome {
             }
             _ => format!(": {}", print::escape(&ending.to_string())),
         };
-        let messages = if expected.get() == 1 { "message" } else { "messages" };
-        crate::print::note!("expected {expected} {messages}, {came} came{why}");
+        let expected = many(expected.get(), "message");
+        crate::print::note!("expected {expected}, {came} came{why}");
         // How it ended says more, if that was not as it should be.
         return if ended == Outcome::Closed || limit.is_some() { Outcome::TimedOut } else { ended };
     }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::Answer;
 use super::tally::Tally;
 use crate::args::{PingArgs, Talk};
-use crate::figures::{Share, Time};
+use crate::figures::{Share, Time, many};
 use crate::print::escape;
 use crate::report;
 use crate::style::Style;
@@ -88,7 +88,8 @@ impl<'a> Stage<'a> {
         if self.talk != Talk::Quiet {
             line("");
         }
-        line(&format!("{sent} pings sent, {answered} answered, {share} lost{waiting}"));
+        let sent = many(sent, "ping");
+        line(&format!("{sent} sent, {answered} answered, {share} lost{waiting}"));
         if let Some(times) = tally.times() {
             let times = times.map(|(name, time)| format!("{name} {}", Time(time)));
             line(&times.join(", "));

@@ -7,6 +7,7 @@ use lastword::proto::{CloseCode, Elided, Kind, Opcode};
 use super::frames::Header;
 use super::tap::{How, Totals, closed};
 use crate::args::Fault;
+use crate::figures::many;
 use crate::print::{escape, head, put_or_leave};
 use crate::recording::Place;
 use crate::style::Style;
@@ -104,7 +105,7 @@ impl Screen {
         };
         let middle =
             middle.map(|middle| format!(", in the middle of {middle}")).unwrap_or_default();
-        let text = format!("{} {what} after {}{middle}", side(from), counted(bytes, "byte"));
+        let text = format!("{} {what} after {}{middle}", side(from), many(bytes, "byte"));
         self.line(place, &style.of(text).to_string());
     }
 
@@ -126,7 +127,7 @@ impl Screen {
         let Totals { connections, frames, bytes, faults } = totals;
         let counts =
             [(connections, "connection"), (frames, "frame"), (bytes, "byte"), (faults, "fault")];
-        self.say(&counts.map(|(count, of)| counted(count, of)).join(", "));
+        self.say(&counts.map(|(count, of)| many(count, of)).join(", "));
     }
 
     fn line(self, place: Place, text: &str) {
@@ -141,11 +142,6 @@ impl Screen {
         }
         put_or_leave(&format!("{text}\n"));
     }
-}
-
-/// A number and of what.
-fn counted(count: u64, of: &str) -> String {
-    if count == 1 { format!("1 {of}") } else { format!("{count} {of}s") }
 }
 
 /// As wide as number and time of a connection.
@@ -177,9 +173,9 @@ impl FrameLine<'_> {
             Some(Opcode::Pong) => "pong".to_owned(),
             None => format!("opcode {:#x}", header.opcode),
         };
-        let mut size = counted(header.len, "byte");
+        let mut size = many(header.len, "byte");
         if self.compressed && !self.unreadable {
-            size = format!("{} of {}", counted(header.len, "byte"), self.plain);
+            size = format!("{} of {}", many(header.len, "byte"), self.plain);
         }
         let content = match header.opcode {
             8 => close(excerpt),

@@ -28,6 +28,7 @@ use self::rooms::Rooms;
 use self::shared::Shared;
 use crate::args::{ServeArgs, Talk, Wrong};
 use crate::exit::Outcome;
+use crate::figures::many;
 use crate::stop::Stop;
 use crate::{print, refused, runtime};
 
@@ -116,7 +117,7 @@ async fn serve(args: &ServeArgs, server: Server, talk: Talk) -> io::Result<()> {
     let report = bound.serve_until(handle, stop.once()).await;
     handler.end().await;
     if show == Show::Lines && report.stuck > 0 {
-        crate::print::out!("{} connections did not end in time", report.stuck);
+        crate::print::out!("{} did not end in time", many(report.stuck as u64, "connection"));
     }
     Ok(())
 }
