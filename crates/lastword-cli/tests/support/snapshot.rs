@@ -15,9 +15,20 @@ pub(crate) fn compare(name: &str, came: &str) {
         std::fs::write(&path, came).unwrap();
     }
     let expected = std::fs::read_to_string(&path).unwrap_or_default();
-    let line = came.lines().zip(expected.lines()).position(|(came, expected)| came != expected);
-    let number = line.unwrap_or_else(|| came.lines().count().min(expected.lines().count())) + 1;
-    assert_eq!(came, expected, "{name}, line {number}; LASTWORD_BLESS=1 writes it anew");
+    if came == expected {
+        return;
+    }
+    let (mut kept, mut new) = (expected.lines(), came.lines());
+    let mut number = 1;
+    loop {
+        match (kept.next(), new.next()) {
+            (kept, new) if kept == new && new.is_some() => number += 1,
+            (kept, new) => panic!(
+                "{name} is another from line {number} on\n  kept  {kept:?}\n  new   {new:?}\n\
+                 LASTWORD_BLESS=1 writes it anew, to be read before it is kept"
+            ),
+        }
+    }
 }
 
 /// The command in surroundings that are the same on every machine.

@@ -27,6 +27,8 @@ pub(crate) struct Terminal {
     bytes: Vec<u8>,
     /// What was not waited for yet.
     seen: String,
+    /// What was waited for before.
+    passed: String,
     screen: Screen,
 }
 
@@ -72,6 +74,7 @@ impl Terminal {
             output: receiver,
             bytes: Vec::new(),
             seen: String::new(),
+            passed: String::new(),
             screen: Screen::default(),
         }
     }
@@ -103,10 +106,12 @@ impl Terminal {
     pub(crate) fn shows(&mut self, text: &str) {
         loop {
             if let Some(at) = self.seen.find(text) {
-                self.seen.drain(..at + text.len());
+                self.passed.extend(self.seen.drain(..at + text.len()));
                 return;
             }
-            assert!(self.take_more(), "{text:?} is not in {:?}", self.seen);
+            if !self.take_more() {
+                panic!("{text:?} is not in {:?}, behind {:?}", self.seen, self.passed);
+            }
         }
     }
 
