@@ -200,6 +200,18 @@ fn what_was_typed_is_found_again_the_next_time_if_that_is_asked_for() {
 }
 
 #[test]
+fn a_terminal_that_obeys_no_escapes_has_lines_and_no_prompt() {
+    let server = Server::start(&[]);
+    let mut terminal = Terminal::start_with(&["connect", &server.url], &[("TERM", "dumb")]);
+    terminal.shows("This terminal has no prompt: each line is a message, Ctrl-D closes.");
+    terminal.types("hello\r");
+    terminal.looks(&["hello", "hello"]);
+    terminal.types("\u{4}");
+    let (code, _, rest) = terminal.ends();
+    assert!(code == Some(0) && !rest.contains('\u{1b}'), "{code:?}: {rest:?}");
+}
+
+#[test]
 fn a_history_that_cannot_be_read_is_told() {
     let server = Server::start(&[]);
     let folder = Folder::new("history-unreadable");

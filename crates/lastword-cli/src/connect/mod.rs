@@ -94,6 +94,8 @@ async fn converse(
         && args.expect.is_none()
         && io::stdin().is_terminal()
         && io::stdout().is_terminal();
+    // There is no prompt then, and lines all the same.
+    let prompts = people && terminal::obeys();
     let mut stop = Stop::listen();
     // A server that cannot be reached is told before the terminal is taken.
     let connections = tokio::select! {
@@ -105,7 +107,7 @@ async fn converse(
         Ok(connections) => connections,
         Err(outcome) => return outcome,
     };
-    let (mut conversation, mut stage): (Conversation, Box<dyn Stage>) = if people {
+    let (mut conversation, mut stage): (Conversation, Box<dyn Stage>) = if prompts {
         match Terminal::open(args.history.clone()) {
             Ok((terminal, said)) => {
                 let stage = OnTerminal { terminal, url: url.clone(), settings, line: Line::New };
@@ -122,6 +124,11 @@ async fn converse(
             Ok(None) => input::read(args.framing(), args.content()),
             Err(wrong) => return refused::misused(&wrong.to_string()),
         };
+        if people && talk != Talk::Quiet {
+            crate::print::note!(
+                "This terminal has no prompt: each line is a message, Ctrl-D closes."
+            );
+        }
         let after = if args.listen { After::Listen } else { After::Quiet(args.wait) };
         let stage: Box<dyn Stage> = if args.report.is_some() {
             Box::new(InReport { peer: None })

@@ -1,11 +1,12 @@
 //! A prompt that incoming messages do not garble: lines are read in a thread of their own, and what comes in is printed
-//! above the prompt. That is the reading thread's doing, too, which may be busy with a key; so a third thread hands it
-//! over, and can be asked whether all of it is on the screen.
+//! above the prompt. That is the reading thread's doing, too: what waits to be shown is drawn with the next prompt, in
+//! its order, whether a key, a new line or a wake-up is what draws it.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustyline::completion::{Completer, FilenameCompleter, Pair};
@@ -22,18 +23,28 @@ use super::said::Said;
 
 /// Where lines come from, and where messages go.
 pub(super) struct Terminal {
-    shown: SyncSender<Shown>,
+    board: Arc<Board>,
+    /// Has a prompt drawn that nobody would draw otherwise.
+    wake: SyncSender<()>,
     _mode: Mode,
 }
 
-/// For the thread that prints.
-enum Shown {
-    Lines(String),
-    /// Whoever waits for all before it to be on the screen hears of it.
-    Settled(SyncSender<()>),
+/// What waits to be shown above the prompt.
+#[derive(Default)]
+struct Board {
+    state: Mutex<Waiting>,
+    changed: Condvar,
 }
 
-/// How many lines may wait for a terminal.
+#[derive(Default)]
+struct Waiting {
+    lines: String,
+    count: usize,
+    /// Nobody draws a prompt any more.
+    over: bool,
+}
+
+/// How many texts may wait for a terminal.
 const WAITING: usize = 64;
 
 /// How long a terminal may take to show what waits for it when all is over.
@@ -45,6 +56,46 @@ const DRAWING: Duration = Duration::from_millis(20);
 /// Moves nothing: up, and down again.
 const NOTHING: &str = "\x1b[A\n";
 
+impl Board {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts lines up; gives them back if nobody would draw them.
+    fn put(&self, lines: &str) -> Result<(), ()> {
+        let full = |waiting: &mut Waiting| waiting.count >= WAITING && !waiting.over;
+        let mut waiting =
+            self.changed.wait_while(self.lock(), full).unwrap_or_else(PoisonError::into_inner);
+        if waiting.over {
+            return Err(());
+        }
+        waiting.lines.push_str(lines);
+        waiting.count += 1;
+        Ok(())
+    }
+
+    /// Takes all that waits, to be drawn.
+    fn take(&self) -> String {
+        let mut waiting = self.lock();
+        waiting.count = 0;
+        let lines = std::mem::take(&mut waiting.lines);
+        self.changed.notify_all();
+        lines
+    }
+
+    /// Nobody takes anything any more: gives what is left.
+    fn end(&self) -> String {
+        self.lock().over = true;
+        self.take()
+    }
+
+    /// Waits until all was taken, if it will be.
+    fn settle(&self) {
+        let waits = |waiting: &mut Waiting| waiting.count > 0 && !waiting.over;
+        drop(self.changed.wait_timeout_while(self.lock(), SETTLING, waits));
+    }
+}
+
 impl Terminal {
     /// Takes over the terminal; what is typed comes out of the receiver, which ends with it. With a
     /// file, lines of earlier times are there, and those of this time are kept.
@@ -54,7 +105,9 @@ impl Terminal {
             Config::builder().completion_type(CompletionType::List).auto_add_history(false);
         let mut editor: Editor<Prompt, FileHistory> =
             Editor::with_config(config.build()).map_err(io::Error::other)?;
-        editor.set_helper(Some(Prompt { files: FilenameCompleter::new() }));
+        let board = Arc::new(Board::default());
+        let files = FilenameCompleter::new();
+        editor.set_helper(Some(Prompt { files, board: Arc::clone(&board) }));
         if let Some(path) = &history {
             match editor.load_history(path) {
                 // There is none before the first time.
@@ -62,9 +115,14 @@ impl Terminal {
                 other => other.map_err(io::Error::other)?,
             }
         }
-        let printer = editor.create_external_printer().map_err(io::Error::other)?;
-        let (shown, to_show) = sync_channel(WAITING);
-        std::thread::spawn(move || show(printer, &to_show));
+        let mut printer = editor.create_external_printer().map_err(io::Error::other)?;
+        let (wake, wakes) = sync_channel(1);
+        // A thread of its own, since a prompt that was left takes no more.
+        std::thread::spawn(move || {
+            for () in wakes {
+                let _ = printer.print(NOTHING.to_owned());
+            }
+        });
         // Whoever reads lines never waits for those who send them: what is printed above the prompt waits for
         // the prompt. It is as much as was typed, or pasted.
         let (typed, mut lines) = mpsc::unbounded_channel();
@@ -76,6 +134,7 @@ impl Terminal {
                 }
             }
         });
+        let last = Arc::clone(&board);
         std::thread::spawn(move || {
             // Ctrl-C and Ctrl-D end the input, and so the conversation.
             while let Ok(line) = editor.readline("> ") {
@@ -86,59 +145,48 @@ impl Terminal {
                     }
                 }
                 if typed.send(understood(&line)).is_err() {
-                    return;
+                    break;
                 }
             }
+            put(&last.end());
         });
-        Ok((Self { shown, _mode: mode }, said))
+        Ok((Self { board, wake, _mode: mode }, said))
     }
 
     /// Prints lines above the prompt.
     pub(super) fn print(&mut self, lines: &str) {
-        // A terminal that is gone shows nothing; the connection tells of its end elsewhere.
-        let _ = self.shown.send(Shown::Lines(format!("{lines}\n")));
+        let lines = format!("{lines}\n");
+        match self.board.put(&lines) {
+            // Whoever was woken already draws these, too.
+            Ok(()) => drop(self.wake.try_send(())),
+            Err(()) => put(&lines),
+        }
     }
 
     /// Takes away a prompt behind which nothing was typed yet.
     pub(super) fn erase_prompt(&mut self) {
-        if obeys() {
-            let _ = io::stderr().write_all(b"\r\x1b[K");
-        }
+        let _ = io::stderr().write_all(b"\r\x1b[K");
     }
 
     /// Waits until what was printed is on the screen, if it gets there at all.
     pub(super) fn settle(&mut self) {
-        if !obeys() {
-            return;
-        }
-        let (tell, settled) = sync_channel(1);
-        if self.shown.send(Shown::Settled(tell)).is_ok() {
-            let _ = settled.recv_timeout(SETTLING);
-        }
+        self.board.settle();
+        // What was taken is being drawn, perhaps with a prompt behind which nothing would fit.
+        std::thread::sleep(DRAWING);
     }
 }
 
-/// Whether the terminal does what it is told by escapes; those that do not are written to as they are.
-fn obeys() -> bool {
+/// Writes where there is no prompt. A terminal that is gone shows nothing; the connection tells of its end
+/// elsewhere.
+fn put(lines: &str) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(lines.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Whether the terminal does what it is told by escapes; others have no prompt.
+pub(super) fn obeys() -> bool {
     std::env::var_os("TERM")
         .is_none_or(|name| !["dumb", "cons25", "emacs"].iter().any(|plain| name == *plain))
-}
-
-fn show(mut printer: impl ExternalPrinter, to_show: &Receiver<Shown>) {
-    for shown in to_show {
-        match shown {
-            Shown::Lines(lines) => drop(printer.print(lines)),
-            Shown::Settled(tell) => {
-                // The printer holds one text while another is being shown, and takes no third: so with the second
-                // that it takes, all before the first is on the screen.
-                let _ = printer.print(NOTHING.to_owned());
-                let _ = printer.print(NOTHING.to_owned());
-                // The second draws the prompt once more, and would draw it behind whatever comes now.
-                std::thread::sleep(DRAWING);
-                let _ = tell.send(());
-            }
-        }
-    }
 }
 
 fn understood(line: &str) -> Said {
@@ -153,6 +201,7 @@ fn understood(line: &str) -> Said {
 /// Completes commands and their files, and hints at what follows.
 struct Prompt {
     files: FilenameCompleter,
+    board: Arc<Board>,
 }
 
 impl Helper for Prompt {}
@@ -192,6 +241,15 @@ impl Hinter for Prompt {
 }
 
 impl Highlighter for Prompt {
+    /// Whatever draws the prompt draws what waits in front of it: what stands on the screen is moved about from its
+    /// end on, which is where it was.
+    fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, _: bool) -> Cow<'b, str> {
+        match self.board.take() {
+            lines if lines.is_empty() => prompt.into(),
+            lines => format!("{lines}{prompt}").into(),
+        }
+    }
+
     fn highlight_hint<'h>(&self, hint: &'h str) -> Cow<'h, str> {
         if crate::style::is_plain() { hint.into() } else { format!("\x1b[2m{hint}\x1b[0m").into() }
     }

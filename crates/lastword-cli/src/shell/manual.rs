@@ -94,7 +94,7 @@ const ENVIRONMENT: [(&str, &str, &str); 8] = [
         "color",
         "When it is not empty, there are no colours, unless --color says otherwise.",
     ),
-    ("TERM", "color", "A terminal that is \"dumb\" gets no colours either."),
+    ("TERM", "color", "A terminal that is \"dumb\" gets neither colours nor a prompt."),
     (
         "LASTWORD_LOG",
         "verbose",
