@@ -33,15 +33,15 @@ def section(kept: Path) -> str:
 
 Made by `bench/cli/run`, on the machine above, Lastword at {machine['commit']}. Each is a fresh process, A B C A B C, with
 warm caches. The time goes from the start of the process to its end (`--version`), or until the answer to one message
-from an echo server on the same machine is on its standard output; median (least). The processor's time is the process's
-own, user and kernel, from its start to its end; `true` is what starting a process costs at all. Certificates are not
-verified here. Sizes are without symbols; of wscat and websockets it is what their packages hold.
+from an echo server on the same machine is on its standard output; the least and the median. The processor's time is the
+process's own, user and kernel, from its start to its end; `true` is what starting a process costs at all. Certificates
+are not verified here. Sizes are without symbols; of wscat and websockets it is what their packages hold.
 
 {chr(10).join(lines)}"""
 
 
 def spread(seconds: list[float]) -> str:
-    return f"{milliseconds(median(seconds))} ({milliseconds(min(seconds))})"
+    return f"{milliseconds(min(seconds))} / {milliseconds(median(seconds))}"
 
 
 def milliseconds(seconds: float) -> str:
