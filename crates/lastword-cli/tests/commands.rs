@@ -48,6 +48,9 @@ fn a_time_for_all_is_kept_whoever_does_not_answer() {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(6), "{said}");
         assert!(said.contains("within 300ms (--timeout)"), "{said}");
+        let report = run(&[&["connect", "-t", "0.3", "--report", "json"], args].concat(), "");
+        let event: serde_json::Value = serde_json::from_slice(&report.stdout).unwrap();
+        assert_eq!((&event["ev"], &event["opened"]), (&"end".into(), &false.into()));
     }
     // And at its end: a peer that does not close is not waited for.
     let (url, peer) = peer(silent);

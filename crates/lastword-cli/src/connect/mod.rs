@@ -12,7 +12,7 @@ mod terminal;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
-use lastword::{Because, First, Message, Reconnect, State, Stopped, WebSocket};
+use lastword::{Because, ConnectError, First, Message, Reconnect, State, Stopped, WebSocket};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -149,7 +149,7 @@ async fn converse(
             }
             () = until(deadline) => return late(&args),
         };
-        let Some(ws) = next else { return connections.given_up(&url) };
+        let Some(ws) = next else { return connections.given_up(&args) };
         stage.opened(ws.opening());
         let over = conversation.over(ws, &mut *stage, &mut stop).await;
         stage.ended(over.ending());
@@ -191,7 +191,11 @@ fn outcome(over: &Over, args: &ConnectArgs, came: u64) -> Outcome {
 /// The time was over before there was a connection.
 fn late(args: &ConnectArgs) -> Outcome {
     let (url, limit) = (print::url(&args.target.url), args.timeout.unwrap_or_default());
-    crate::print::note!("no connection to {url} within {limit:?} (--timeout)");
+    let why = format!("no connection to {url} within {limit:?} (--timeout)");
+    if args.report.is_some() {
+        report::event(&report::not_opened(None, &why));
+    }
+    crate::print::note!("{why}");
     Outcome::TimedOut
 }
 
@@ -239,10 +243,7 @@ impl Connections {
                 if let Some(asked) = asked {
                     crate::print::note!("{}", request(&asked));
                 }
-                if args.report.is_some() {
-                    report::event(&report::no_connection(&error));
-                }
-                refused::tell(&args.target.url, &error);
+                tell_failed(args, &error);
                 Err(Outcome::NoConnection)
             }
         }
@@ -260,18 +261,26 @@ impl Connections {
     }
 
     /// How it ended when there is no next one.
-    fn given_up(&self, url: &str) -> Outcome {
+    fn given_up(&self, args: &ConnectArgs) -> Outcome {
         match self.again.as_ref().and_then(Reconnect::stopped) {
             Some(Stopped::GaveUp { because: Because::Ended(ending), .. }) => {
                 Outcome::from(&**ending)
             }
             Some(Stopped::GaveUp { because: Because::Failed(error), .. }) => {
-                refused::tell(url, error);
+                tell_failed(args, error);
                 Outcome::NoConnection
             }
             _ => Outcome::NoConnection,
         }
     }
+}
+
+/// There is no connection, and there will be none.
+fn tell_failed(args: &ConnectArgs, error: &ConnectError) {
+    if args.report.is_some() {
+        report::event(&report::no_connection(error));
+    }
+    refused::tell(&args.target.url, error);
 }
 
 /// A line for each state of coming back.
