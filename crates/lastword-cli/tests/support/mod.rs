@@ -29,6 +29,14 @@ pub(crate) fn run(args: &[&str], input: &str) -> Output {
     ended(child)
 }
 
+/// Whether the end of a terminal ends what runs there: Linux tells, and only where these tests are not run under
+/// `nohup`, which all that they start inherits.
+pub(crate) fn hangup_is_heard() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored.is_some_and(|mask| u64::from_str_radix(mask.trim(), 16).unwrap() & 1 == 0)
+}
+
 /// How long a command may take that ends by itself.
 const PATIENCE: Duration = Duration::from_secs(120);
 
