@@ -18,8 +18,9 @@ use std::time::Duration;
 
 use lastword::Role;
 
-use super::target::{Wrong, read};
+use super::files::read;
 use super::values::{seconds, size};
+use super::wrong::Wrong;
 
 /// One thing that goes wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]

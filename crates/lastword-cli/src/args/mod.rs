@@ -1,5 +1,6 @@
 //! What the command line means: arguments become values here, and nowhere else. One file for what a
-//! subcommand can be told; `target` for whoever connects, `values` for what words stand for.
+//! subcommand can be told; `target` for whoever connects, `values` for what words stand for, `files` for what files
+//! hold, `wrong` for what makes no sense.
 
 mod bench;
 mod by_hand;
@@ -7,6 +8,7 @@ mod check;
 mod connect;
 mod explain;
 mod fault;
+mod files;
 mod limits;
 mod ping;
 mod record;
@@ -16,6 +18,7 @@ mod serve;
 mod shell;
 mod target;
 mod values;
+mod wrong;
 
 use std::ffi::OsString;
 
@@ -27,13 +30,15 @@ pub(crate) use self::check::CheckArgs;
 pub(crate) use self::connect::{ConnectArgs, Content, Framing};
 pub(crate) use self::explain::ExplainArgs;
 pub(crate) use self::fault::{Action, Fault, Point};
+pub(crate) use self::files::SECRETS;
 pub(crate) use self::ping::PingArgs;
 pub(crate) use self::record::RecordArgs;
 pub(crate) use self::relay::RelayArgs;
 pub(crate) use self::replay::{Pace, ReplayArgs};
 pub(crate) use self::serve::{ServeArgs, server_tls};
 pub(crate) use self::shell::{CompletionsArgs, ManArgs};
-pub(crate) use self::target::{SECRETS, Target, TargetArgs, Wrong};
+pub(crate) use self::target::{Target, TargetArgs};
+pub(crate) use self::wrong::Wrong;
 
 /// WebSocket on the command line, and exactly how each connection ended.
 #[derive(Debug, Parser)]

@@ -9,8 +9,10 @@ use lastword::dial::{InvalidUri, WebSocketUri};
 use lastword_kit::{Identity, Trust, Wishes};
 
 use super::fault::Fault;
-use super::target::{Wrong, host_addresses, identity, server_name, trusting, with_scheme};
+use super::files::{identity, trusting};
+use super::target::{host_addresses, server_name, with_scheme};
 use super::values::{address, seconds, size};
+use super::wrong::Wrong;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct RelayArgs {

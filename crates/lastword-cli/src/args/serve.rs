@@ -11,9 +11,10 @@ use lastword::rustls::server::danger::ClientCertVerifier;
 use lastword::rustls::{self, ServerConfig};
 use lastword::{Config, Origins, Server, ServerTls, Subprotocols};
 
+use super::files::{identity, password, signers};
 use super::limits::{LIMITS, LimitArgs};
-use super::target::{Wrong, identity, password, signers};
 use super::values::{Wait, count, host, origin, wait_or_off};
+use super::wrong::Wrong;
 use super::{Content, Report};
 
 #[derive(Debug, clap::Args)]

@@ -1,33 +1,27 @@
 //! Where to connect, as whom and how: what all subcommands that connect can be told, and what it means.
 
 use std::convert::Infallible;
-use std::fmt;
-use std::fs;
-use std::io;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use data_encoding::BASE64;
 use http::header::{AUTHORIZATION, COOKIE, HeaderName, HeaderValue};
-use lastword::dial::{InvalidUri, WebSocketUri, without_user};
-use lastword::proto::handshake::client::{InvalidRequest, Opening};
-use lastword::rustls::crypto::aws_lc_rs;
-use lastword::rustls::pki_types::pem::{self, PemObject};
-use lastword::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use lastword::rustls::sign::CertifiedKey;
-use lastword::rustls::{self, RootCertStore};
-use lastword::rustls::{ClientConfig, InconsistentKeys};
+use lastword::dial::WebSocketUri;
+use lastword::proto::handshake::client::Opening;
+use lastword::rustls::pki_types::ServerName;
 use lastword::{
     Client, Config, ConnectError, HostAddresses, InvalidHostAddresses, InvalidProxy, Proxy,
     Reconnect, WebSocket,
 };
 
+use super::files::{BEARER, first_line, identity, password, read, trusting};
 use super::limits::{LIMITS, LimitArgs};
 use super::values::{
     Wait, at_least_a_byte, cookie, header, header_value, ip, number, wait, wait_or_off,
 };
+use super::wrong::Wrong;
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct TargetArgs {
@@ -114,13 +108,6 @@ pub(crate) struct TargetArgs {
     #[arg(long, value_name = "SECONDS", value_parser = wait_or_off, allow_negative_numbers = true, help_heading = LIMITS)]
     ping_timeout: Option<Wait>,
 }
-
-/// Where a password and a token may be in the environment.
-const PASSWORD: &str = "LASTWORD_PASSWORD";
-const BEARER: &str = "LASTWORD_BEARER";
-
-/// What of our environment is no business of a process that we start.
-pub(crate) const SECRETS: [&str; 2] = [PASSWORD, BEARER];
 
 const REQUEST: &str = "Request";
 const TLS: &str = "TLS";
@@ -269,120 +256,6 @@ pub(super) fn with_scheme(text: &str) -> Result<String, Infallible> {
     })
 }
 
-/// What was meant instead, if that can be guessed.
-fn meant(url: &str, why: InvalidUri) -> Option<String> {
-    if let Some((scheme @ ("ws" | "wss"), rest)) = url.split_once(":/")
-        && !rest.starts_with('/')
-    {
-        return Some(format!("{scheme}://{rest}"));
-    }
-    let (scheme, rest) = url.split_once("://")?;
-    let rest = without_user(rest);
-    match why {
-        InvalidUri::Http => Some(format!("ws://{rest}")),
-        InvalidUri::Https => Some(format!("wss://{rest}")),
-        InvalidUri::Character(' ') if rest.contains('/') && rest.find('/') < rest.find(' ') => {
-            Some(format!("{scheme}://{}", rest.replace(' ', "%20")))
-        }
-        InvalidUri::Fragment => Some(format!("{scheme}://{}", rest.replace('#', "%23"))),
-        _ => None,
-    }
-}
-
-pub(super) type Chain = Vec<CertificateDer<'static>>;
-
-/// Who we are to those who ask.
-pub(super) type Itself = (Chain, PrivateKeyDer<'static>);
-
-/// Who we are, if both files are named.
-pub(super) fn identity(cert: Option<&Path>, key: Option<&Path>) -> Result<Option<Itself>, Wrong> {
-    let (Some(cert), Some(key)) = (cert, key) else { return Ok(None) };
-    let (chain, secret) = (certificates(cert)?, private_key(key)?);
-    let signer = aws_lc_rs::sign::any_supported_type(&secret)
-        .map_err(|why| Wrong::Certificate { path: key.to_owned(), why })?;
-    if let Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) =
-        CertifiedKey::new(chain.clone(), signer).keys_match()
-    {
-        return Err(Wrong::Pair { cert: cert.to_owned(), key: key.to_owned() });
-    }
-    Ok(Some((chain, secret)))
-}
-
-/// Whom a certificate has to be for.
-pub(super) fn server_name(name: &str) -> Result<ServerName<'static>, Wrong> {
-    ServerName::try_from(name.to_owned()).map_err(|_| Wrong::ServerName(name.to_owned()))
-}
-
-/// Those who have signed with the certificates of a file.
-pub(super) fn signers(path: &Path) -> Result<RootCertStore, Wrong> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(path)? {
-        roots.add(certificate).map_err(|why| Wrong::Certificate { path: path.to_owned(), why })?;
-    }
-    Ok(roots)
-}
-
-/// Trusts the certificates of a file, and nobody else.
-pub(super) fn trusting(path: &Path, identity: Option<Itself>) -> Result<ClientConfig, Wrong> {
-    let roots = signers(path)?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let failed = |why| Wrong::Certificate { path: path.to_owned(), why };
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(failed)?
-        .with_root_certificates(roots);
-    match identity {
-        Some((chain, key)) => config.with_client_auth_cert(chain, key).map_err(failed),
-        None => Ok(config.with_no_client_auth()),
-    }
-}
-
-/// The certificates of a file, at least one.
-pub(super) fn certificates(path: &Path) -> Result<Chain, Wrong> {
-    let content = bytes(path)?;
-    let found: Result<Chain, _> = CertificateDer::pem_slice_iter(&content).collect();
-    match found {
-        Ok(found) if found.is_empty() => {
-            Err(Wrong::pem(path, "certificate", pem::Error::NoItemsFound))
-        }
-        found => found.map_err(|error| Wrong::pem(path, "certificate", error)),
-    }
-}
-
-/// The key of a file.
-pub(super) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, Wrong> {
-    const ENCRYPTED: &[u8] = b"ENCRYPTED";
-    let content = bytes(path)?;
-    PrivateKeyDer::from_pem_slice(&content).map_err(|error| {
-        // It stands in the first line, or in the next one.
-        let is_encrypted = content.windows(ENCRYPTED.len()).any(|part| part == ENCRYPTED);
-        match is_encrypted {
-            true => Wrong::Passphrase(path.to_owned()),
-            false => Wrong::pem(path, "key", error),
-        }
-    })
-}
-
-fn bytes(path: &Path) -> Result<Vec<u8>, Wrong> {
-    fs::read(path).map_err(|source| Wrong::File { path: path.to_owned(), source })
-}
-
-pub(super) fn read(path: &Path) -> Result<String, Wrong> {
-    fs::read_to_string(path).map_err(|source| Wrong::File { path: path.to_owned(), source })
-}
-
-fn first_line(path: &Path) -> Result<String, Wrong> {
-    Ok(read(path)?.lines().next().unwrap_or_default().to_owned())
-}
-
-/// A password, from where no list of processes shows it.
-pub(super) fn password(file: Option<&Path>) -> Result<String, Wrong> {
-    match file {
-        Some(path) => first_line(path),
-        None => std::env::var(PASSWORD).map_err(|_| Wrong::NoPassword),
-    }
-}
-
 /// A value that is not shown by whoever prints the request.
 fn secret(text: &str) -> Result<HeaderValue, Wrong> {
     let mut value = HeaderValue::try_from(text).map_err(|_| Wrong::Secret)?;
@@ -406,72 +279,7 @@ fn proxy(text: &str) -> Result<Proxy, InvalidProxy> {
     Proxy::parse(text)
 }
 
-/// What is wrong with the arguments, or with the files that they name.
-#[derive(Debug)]
-pub(crate) enum Wrong {
-    Url { url: String, why: InvalidUri },
-    File { path: PathBuf, source: io::Error },
-    Line { path: PathBuf, line: usize, why: String },
-    Pem { path: PathBuf, what: &'static str, why: pem::Error },
-    Passphrase(PathBuf),
-    Certificate { path: PathBuf, why: rustls::Error },
-    Pair { cert: PathBuf, key: PathBuf },
-    Request(InvalidRequest),
-    ServerName(String),
-    NoPassword,
-    Secret,
-    Making(String),
+/// Whom a certificate has to be for.
+pub(super) fn server_name(name: &str) -> Result<ServerName<'static>, Wrong> {
+    ServerName::try_from(name.to_owned()).map_err(|_| Wrong::ServerName(name.to_owned()))
 }
-
-impl Wrong {
-    fn pem(path: &Path, what: &'static str, why: pem::Error) -> Self {
-        let path = path.to_owned();
-        match why {
-            pem::Error::Io(source) => Self::File { path, source },
-            why => Self::Pem { path, what, why },
-        }
-    }
-}
-
-impl fmt::Display for Wrong {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Url { url, why } => {
-                writeln!(f, "invalid URL {:?}: {why}", without_user(url))?;
-                match meant(url, *why) {
-                    Some(meant) => write!(f, "Try {meant}"),
-                    None => f.write_str("Expected ws://HOST[:PORT]/PATH, or wss:// for TLS."),
-                }
-            }
-            Self::File { path, source } => write!(f, "cannot read {}: {source}", path.display()),
-            Self::Line { path, line, why } => write!(f, "{}, line {line}: {why}", path.display()),
-            Self::Pem { path, what, why: pem::Error::NoItemsFound } => {
-                write!(f, "there is no {what} in {}{PEM}", path.display())
-            }
-            Self::Pem { path, what, why } => {
-                write!(f, "the {what} in {} is broken: {why}{PEM}", path.display())
-            }
-            Self::Certificate { path, why: rustls::Error::InvalidCertificate(why) } => {
-                write!(f, "what {} has is no certificate: {why}", path.display())
-            }
-            Self::Pair { cert, key } => {
-                let (cert, key) = (cert.display(), key.display());
-                write!(f, "the key in {key} is not that of the certificate in {cert}\nExpected the two that belong together (--cert, --key).")
-            }
-            Self::Request(why) => write!(f, "{why}\nTry without it, or with another value."),
-            Self::Passphrase(path) => {
-                let path = path.display();
-                write!(f, "the key in {path} has a passphrase\nTake it off: openssl pkey -in {path} -out NEW-FILE")
-            }
-            Self::Certificate { path, why } => write!(f, "cannot use {}: {why}", path.display()),
-            Self::ServerName(name) => write!(f, "{name:?} is neither a name of a host nor an address (--server-name)"),
-            Self::NoPassword => f.write_str(
-                "--user needs a password\nPut it into a file (--password-file FILE), or into LASTWORD_PASSWORD.",
-            ),
-            Self::Making(why) => write!(f, "cannot make a certificate: {why}"),
-            Self::Secret => f.write_str("a password, token or cookie has characters that a header cannot hold"),
-        }
-    }
-}
-
-const PEM: &str = "\nExpected a file in PEM form, with -----BEGIN lines.";
