@@ -291,7 +291,17 @@ impl ConnectError {
         }
     }
 
-    /// The same, said of the way to a proxy. What the caller did itself is no proxy's doing.
+    /// The transport failed inside the handshake. TLS that ended without a word is told in ours.
+    pub fn lost(source: io::Error) -> Self {
+        Self::Lost(match source.kind() {
+            kind @ io::ErrorKind::UnexpectedEof => {
+                io::Error::new(kind, "the server ended TLS without close_notify")
+            }
+            _ => source,
+        })
+    }
+
+    /// This error, said of the way to a proxy. What the caller did itself is no proxy's doing.
     #[must_use]
     pub fn on_the_way_to(self, proxy: &Proxy) -> Self {
         match self {

@@ -3,7 +3,7 @@
 mod support;
 
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 
 use lastword::proto::PeerSide;
 use lastword::rustls::{HandshakeKind, ServerConnection, StreamOwned};
@@ -33,13 +33,15 @@ async fn a_conversation_over_tls_ends_cleanly_under_load() {
     }
 }
 
-#[tokio::test]
-async fn a_client_that_comes_again_takes_up_the_session_that_it_had() {
+/// A server that speaks TLS: reads a request, and does this with the stream.
+fn tls_server<T: Send + 'static, const VISITS: usize>(
+    does: impl Fn(&mut StreamOwned<ServerConnection, TcpStream>) -> T + Send + 'static,
+) -> (String, std::thread::JoinHandle<[T; VISITS]>) {
     let (server_tls, _) = configs();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("wss://localhost:{}", listener.local_addr().unwrap().port());
     let server = std::thread::spawn(move || {
-        [(); 3].map(|()| {
+        [(); VISITS].map(|()| {
             let (socket, _) = listener.accept().unwrap();
             let session = ServerConnection::new(server_tls.clone()).unwrap();
             let mut stream = StreamOwned::new(session, socket);
@@ -49,9 +51,27 @@ async fn a_client_that_comes_again_takes_up_the_session_that_it_had() {
                 stream.read_exact(&mut byte).unwrap();
                 head.extend(byte);
             }
-            stream.write_all(b"HTTP/1.1 403 x\r\nContent-Length: 0\r\n\r\n").unwrap();
-            stream.conn.handshake_kind().unwrap()
+            does(&mut stream)
         })
+    });
+    (url, server)
+}
+
+#[tokio::test]
+async fn tls_that_ends_without_a_word_inside_the_opening_is_told_in_our_own_words() {
+    let (url, server) = tls_server(|_| ());
+    let error = Client::new(url).danger_accept_invalid_certs().connect().await.unwrap_err();
+    let [()] = server.join().unwrap();
+    let ConnectError::Lost(source) = &error else { panic!("{error:?}") };
+    assert_eq!(source.to_string(), "the server ended TLS without close_notify");
+    assert!(error.is_transient());
+}
+
+#[tokio::test]
+async fn a_client_that_comes_again_takes_up_the_session_that_it_had() {
+    let (url, server) = tls_server(|stream| {
+        stream.write_all(b"HTTP/1.1 403 x\r\nContent-Length: 0\r\n\r\n").unwrap();
+        stream.conn.handshake_kind().unwrap()
     });
     let client = Client::new(&url).danger_accept_invalid_certs();
     client.clone().connect().await.unwrap_err();

@@ -332,7 +332,7 @@ fn converse(
     opening: &mut Opening,
     patience: Patience<'_>,
 ) -> Result<Agreement, ConnectError> {
-    let told = |came| patience.told(Phase::Handshake, came, ConnectError::Lost);
+    let told = |came| patience.told(Phase::Handshake, came, ConnectError::lost);
     told(stream.write_all(opening.request_bytes(), patience.until).map(|()| 0))?;
     let mut buffer = [0; READ];
     loop {

@@ -15,6 +15,7 @@ use super::outgoing::Outgoing;
 use super::said::Said;
 use super::stage::{Stage, handshake};
 use crate::print::{Audience, escape};
+use crate::refused;
 use crate::stop::Stop;
 
 /// When it is enough, and what is said first and last.
@@ -63,8 +64,8 @@ pub(super) enum Over {
     Enough(Arc<Ending>),
     /// The time was over.
     Late(Arc<Ending>),
-    /// What we were to say made no sense.
-    Wrong(Arc<Ending>, String),
+    /// What we were to say made no sense, which was told.
+    Wrong(Arc<Ending>),
     /// Nobody reads any more what we print.
     Unread(Arc<Ending>),
     /// The connection ended.
@@ -76,7 +77,7 @@ impl Over {
         match self {
             Self::Enough(ending)
             | Self::Late(ending)
-            | Self::Wrong(ending, _)
+            | Self::Wrong(ending)
             | Self::Unread(ending)
             | Self::Ended(ending) => ending,
         }
@@ -186,7 +187,9 @@ impl Conversation {
                     },
                     Some(Said::Misspelt(why)) => stage.note(&why),
                     Some(Said::Wrong(why)) => {
-                        return Over::Wrong(leave(ws, Goodbye::going_away(), None, stage, stop).await, why);
+                        // Told at once: the peer may take its time to close.
+                        refused::misused(&why);
+                        return Over::Wrong(leave(ws, Goodbye::going_away(), None, stage, stop).await);
                     }
                     None => self.silent = true,
                 },

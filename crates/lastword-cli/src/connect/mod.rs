@@ -162,8 +162,8 @@ async fn converse(
 }
 
 fn outcome(over: &Over, args: &ConnectArgs, came: u64) -> Outcome {
-    if let Over::Wrong(_, why) = over {
-        return refused::misused(why);
+    if let Over::Wrong(_) = over {
+        return Outcome::Usage;
     }
     if let Over::Unread(_) = over {
         return Outcome::Closed;

@@ -340,7 +340,7 @@ async fn converse(
                     return Ok(agreement);
                 }
             }
-            Err(error) => return Err(ConnectError::Lost(error)),
+            Err(error) => return Err(ConnectError::lost(error)),
         }
     }
 }
