@@ -163,7 +163,7 @@ def read_strace(path: Path) -> Counter:
         sys.exit("strace did not tell of the server's end")
     totals = Counter({kind: 0 for kind in ["syscalls", *KINDS.values(), "other"]})
     for line in path.read_text().splitlines():
-        if "EINTR" in line or "ERESTART" in line:
+        if "EINTR" in line or "ERESTART" in line or "restart_syscall" in line:
             continue
         if match := re.match(r"\d+ +(\w+)\(", line):
             totals["syscalls"] += 1
