@@ -91,6 +91,20 @@ fn last_words_are_shown_before_the_end() {
 }
 
 #[test]
+fn a_prompt_without_colours_shows_all_that_one_with_colours_shows() {
+    let server = Server::start(&[]);
+    let mut terminal = Terminal::start_with(&["connect", &server.url], &[("NO_COLOR", "1")]);
+    terminal.looks(READY);
+    terminal.types("gr\u{fc}ezi\r");
+    terminal.shows("< gr\u{fc}ezi");
+    terminal.types("/stats\r");
+    terminal.shows("certainly read by the peer");
+    terminal.types("\u{4}");
+    let (code, _, rest) = terminal.ends();
+    assert!(code == Some(0) && !rest.contains("\u{1b}[3"), "{code:?}: {rest:?}");
+}
+
+#[test]
 fn control_d_says_goodbye_and_control_c_as_well() {
     let mut server = Server::start(&[]);
     for key in ["\u{4}", "\u{3}"] {

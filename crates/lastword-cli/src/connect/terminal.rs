@@ -15,7 +15,7 @@ use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
 use rustyline::history::FileHistory;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
-use rustyline::{CompletionType, Config, Context, Editor, ExternalPrinter, Helper};
+use rustyline::{ColorMode, CompletionType, Config, Context, Editor, ExternalPrinter, Helper};
 use tokio::sync::mpsc;
 
 use super::commands::{COMMANDS, Command};
@@ -101,8 +101,11 @@ impl Terminal {
     /// file, lines of earlier times are there, and those of this time are kept.
     pub(super) fn open(history: Option<PathBuf>) -> io::Result<(Self, mpsc::Receiver<Said>)> {
         let mode = Mode::save();
-        let config =
-            Config::builder().completion_type(CompletionType::List).auto_add_history(false);
+        // What waits is drawn by the highlighter, which knows itself whether there are colours.
+        let config = Config::builder()
+            .completion_type(CompletionType::List)
+            .auto_add_history(false)
+            .color_mode(ColorMode::Forced);
         let mut editor: Editor<Prompt, FileHistory> =
             Editor::with_config(config.build()).map_err(io::Error::other)?;
         let board = Arc::new(Board::default());
