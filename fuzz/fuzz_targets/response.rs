@@ -3,7 +3,7 @@
 #![no_main]
 
 use lastword_proto::Config;
-use lastword_proto::handshake::client::{Opening, Options};
+use lastword_proto::handshake::client::{Error, Opening, Options};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -19,6 +19,8 @@ fn verdict(pieces: &[&[u8]]) -> String {
         match opening.receive(piece) {
             Ok(None) => {}
             Ok(Some(agreement)) => return format!("{:?}", agreement.deflate),
+            // Of what is no answer, as much is told as has come.
+            Err(Error::NotHttp { .. }) => return "no HTTP".to_owned(),
             Err(error) => return error.to_string(),
         }
     }
