@@ -116,6 +116,9 @@ fn a_url_alone_connects_and_a_file_is_a_text() {
     std::fs::write(&file, "one\ntwo").unwrap();
     let output = run(&[&server.url, "--send-text-file", &file, "-n", "1", "--json"], "");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "{\"text\":\"one\\ntwo\"}\n");
+    let port = server.url.rsplit(':').next().unwrap();
+    let output = run(&[&format!(":{port}"), "-m", "hi", "-n", "1"], "");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "hi\n");
 }
 
 #[cfg(target_os = "linux")]

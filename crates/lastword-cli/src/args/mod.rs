@@ -139,7 +139,9 @@ pub(crate) enum Command {
 /// The arguments of a program, with `connect` in front of a URL that stands in the place of a subcommand.
 pub(crate) fn with_subcommand(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut args: Vec<_> = args.into_iter().collect();
-    let is_url = |arg: &OsString| arg.to_str().is_some_and(|arg| arg.contains("://"));
+    let is_url = |arg: &OsString| {
+        arg.to_str().is_some_and(|arg| arg.contains("://") || arg.starts_with(':'))
+    };
     if args.get(1).is_some_and(is_url) {
         args.insert(1, "connect".into());
     }
