@@ -147,11 +147,11 @@ impl Conversation {
                 message = ws.recv() => match message {
                     Ok(Some(message)) => {
                         if stage.message(&message) == Audience::Gone {
-                            return Over::Unread(leave(ws, self.rules.goodbye.clone(), None, stage, stop).await);
+                            return Over::Unread(self.enough(ws, stage, stop).await);
                         }
                         self.came += 1;
                         if self.rules.expect.is_some_and(|enough| self.came >= enough.get()) {
-                            return Over::Enough(leave(ws, self.rules.goodbye.clone(), None, stage, stop).await);
+                            return Over::Enough(self.enough(ws, stage, stop).await);
                         }
                         if let (Some(Reading::Heard), After::Quiet(limit)) = (&reading, self.rules.after) {
                             quiet.as_mut().reset(Instant::now() + limit);
@@ -168,22 +168,14 @@ impl Conversation {
                 },
                 left = finished(&mut sending) => (sending, refused) = (None, left),
                 said = self.said.recv(), if !self.silent && sending.is_none() && refused.is_none() => match said {
-                    Some(Said::Message(message)) => {
-                        outgoing.said();
-                        stage.sent(&message);
-                        sending = Some(send(sender.clone(), message));
-                    }
+                    Some(Said::Message(message)) => outgoing.push(message),
                     Some(Said::Command(Command::Close(code, reason))) => {
                         let goodbye = Goodbye { code, reason };
                         return Over::Enough(self.hear_out(ws, goodbye, stage, stop).await);
                     }
                     Some(Said::Command(command)) => match self.obey(command, &sender, stage) {
                         Obeyed::Done => {}
-                        Obeyed::Send(message) => {
-                            outgoing.said();
-                            stage.sent(&message);
-                            sending = Some(send(sender.clone(), message));
-                        }
+                        Obeyed::Send(message) => outgoing.push(message),
                     },
                     Some(Said::Misspelt(why)) => stage.note(&why),
                     Some(Said::Wrong(why)) => {
@@ -201,7 +193,7 @@ impl Conversation {
                     }
                 }
                 () = &mut quiet, if matches!(reading, Some(Reading::Heard)) && self.rules.expect.is_none() => {
-                    return Over::Enough(leave(ws, self.rules.goodbye.clone(), None, stage, stop).await);
+                    return Over::Enough(self.enough(ws, stage, stop).await);
                 }
                 () = until(deadline) => return Over::Late(leave(ws, self.rules.goodbye.clone(), Some(LAST), stage, stop).await),
                 () = stop.asked() => {
@@ -210,6 +202,11 @@ impl Conversation {
                 }
             }
         }
+    }
+
+    /// Closes, as the rules say.
+    async fn enough(&self, ws: WebSocket, stage: &mut dyn Stage, stop: &mut Stop) -> Arc<Ending> {
+        leave(ws, self.rules.goodbye.clone(), None, stage, stop).await
     }
 
     /// Closes, and shows what the peer still has to say; who asks again to stop waits for no more of it.
@@ -221,7 +218,7 @@ impl Conversation {
         stop: &mut Stop,
     ) -> Arc<Ending> {
         let sender = ws.sender();
-        sender.close(goodbye.code, goodbye.reason);
+        sender.close(goodbye.code, goodbye.reason.clone());
         let mut patience = pin!(tokio::time::sleep(PATIENCE));
         let mut told = false;
         loop {
@@ -230,7 +227,7 @@ impl Conversation {
                     Ok(Some(message)) => {
                         self.came += 1;
                         if stage.message(&message) == Audience::Gone {
-                            return ws.ended().await;
+                            return leave(ws, goodbye, None, stage, stop).await;
                         }
                     }
                     Ok(None) | Err(_) => return ws.ended().await,

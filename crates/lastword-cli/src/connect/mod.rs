@@ -30,7 +30,10 @@ use crate::stop::Stop;
 use crate::{print, refused, report, runtime};
 
 pub(crate) fn run(args: ConnectArgs, talk: Talk) -> Outcome {
-    begin(args, None, talk)
+    match args.target.target() {
+        Ok(target) => begin(args, target, None, talk),
+        Err(wrong) => refused::misused(&wrong.to_string()),
+    }
 }
 
 /// The same, and keeps all of it; on standard output that takes the place of what else stands there.
@@ -42,23 +45,20 @@ pub(crate) fn record(args: RecordArgs, talk: Talk) -> Outcome {
         );
     }
     // A recording of old is not lost to a typing error.
-    if let Err(wrong) = connect.target.target() {
-        return refused::misused(&wrong.to_string());
-    }
+    let target = match connect.target.target() {
+        Ok(target) => target,
+        Err(wrong) => return refused::misused(&wrong.to_string()),
+    };
     match Recorder::create(&file, "record", &connect.target.url) {
         Ok(recorder) => {
             let shown = if is_standard_output(&file) { Shown::Nothing } else { Shown::All };
-            begin(connect, Some(Recorded::new(recorder, shown)), talk)
+            begin(connect, target, Some(Recorded::new(recorder, shown)), talk)
         }
         Err(error) => refused::misused(&format!("cannot record to {}: {error}", file.display())),
     }
 }
 
-fn begin(args: ConnectArgs, recorded: Option<Recorded>, talk: Talk) -> Outcome {
-    let target = match args.target.target() {
-        Ok(target) => target,
-        Err(wrong) => return refused::misused(&wrong.to_string()),
-    };
+fn begin(args: ConnectArgs, target: Target, recorded: Option<Recorded>, talk: Talk) -> Outcome {
     runtime::on_one_thread(Outcome::NoConnection, converse(args, target, recorded, talk))
 }
 

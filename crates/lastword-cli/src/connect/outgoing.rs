@@ -1,5 +1,5 @@
 //! What is to be said over one connection: first what each of them begins with, then what the one before it
-//! did not get rid of; what is typed or read comes behind that.
+//! did not get rid of, and behind that what is typed or read.
 
 use std::collections::VecDeque;
 
@@ -28,9 +28,9 @@ impl Outgoing {
         next
     }
 
-    /// Another one was said.
-    pub(super) const fn said(&mut self) {
-        self.taken += 1;
+    /// Another one is to be said, behind those that wait.
+    pub(super) fn push(&mut self, message: Message) {
+        self.waiting.push_back(message);
     }
 
     /// What the next connection has to say, given what was refused by this one, and what it accepted and did
@@ -67,9 +67,11 @@ mod tests {
         let all = [named("h", hello), named("l", left_over), named("t", typed)].concat();
         let mut outgoing =
             Outgoing::new(&messages(&named("h", hello)), messages(&named("l", left_over)).into());
+        let mut typed = messages(&named("t", typed)).into_iter();
         for _ in 0..gone + unsent {
             if outgoing.next().is_none() {
-                outgoing.said();
+                outgoing.push(typed.next().unwrap());
+                assert!(outgoing.next().is_some());
             }
         }
         let accepted = messages(&all[gone..gone + unsent]);
