@@ -3,7 +3,7 @@
 use http::Request;
 use http::header::SEC_WEBSOCKET_KEY;
 use lastword::ConnectError;
-use lastword::proto::handshake::client::{Opening, Options};
+use lastword::proto::handshake::client::Options;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::target::{Target, TargetArgs};
@@ -25,8 +25,7 @@ impl Target {
 
     /// The request as it is said, but for its key, which is another one each time.
     pub(crate) fn request(&self) -> Option<Request<()>> {
-        let opening = Opening::new(self.client.options().ok()?, &self.config, [0; 16]).ok()?;
-        let mut request = opening.request().clone();
+        let mut request = self.opening()?.ok()?.request().clone();
         request.headers_mut().remove(SEC_WEBSOCKET_KEY);
         Some(request)
     }

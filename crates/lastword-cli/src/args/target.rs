@@ -9,7 +9,7 @@ use std::time::Duration;
 use data_encoding::BASE64;
 use http::header::{AUTHORIZATION, COOKIE, HeaderName, HeaderValue};
 use lastword::dial::WebSocketUri;
-use lastword::proto::handshake::client::Opening;
+use lastword::proto::handshake::client::{InvalidRequest, Opening};
 use lastword::rustls::pki_types::ServerName;
 use lastword::{
     Client, Config, ConnectError, HostAddresses, InvalidHostAddresses, InvalidProxy, Proxy,
@@ -122,6 +122,12 @@ pub(crate) struct Target {
 }
 
 impl Target {
+    /// What would be said, with a key that is nobody's.
+    pub(super) fn opening(&self) -> Option<Result<Opening, InvalidRequest>> {
+        let options = self.client.options().ok()?;
+        Some(Opening::new(options, &self.config, [0; 16]))
+    }
+
     /// Connects.
     pub(crate) async fn connect(self) -> Result<WebSocket, ConnectError> {
         #[cfg(unix)]
@@ -141,8 +147,9 @@ impl TargetArgs {
     /// What was asked for, with the files that it names.
     pub(crate) fn target(&self) -> Result<Target, Wrong> {
         WebSocketUri::parse(&self.url).map_err(|why| Wrong::Url { url: self.url.clone(), why })?;
+        let config = self.config();
         let mut client =
-            Client::new(&self.url).config(self.config()).max_redirects(self.max_redirects);
+            Client::new(&self.url).config(config.clone()).max_redirects(self.max_redirects);
         for name in &self.subprotocols {
             client = client.subprotocol(name);
         }
@@ -164,11 +171,10 @@ impl TargetArgs {
         if let Some(address) = self.local_address {
             client = client.local_address(address);
         }
+        let target = Target { client, config, unix: self.unix.clone() };
         // What cannot be asked for is found before anybody is asked.
-        if let Ok(options) = client.options() {
-            Opening::new(options, &self.config(), [0; 16]).map_err(Wrong::Request)?;
-        }
-        Ok(Target { client, config: self.config(), unix: self.unix.clone() })
+        target.opening().transpose().map_err(Wrong::Request)?;
+        Ok(target)
     }
 
     fn config(&self) -> Config {

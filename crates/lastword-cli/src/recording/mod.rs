@@ -13,7 +13,7 @@ use std::path::Path;
 use serde_json::Value;
 
 pub(crate) use self::line::Place;
-use crate::print::{Audience, json};
+use crate::print::{Audience, json, put};
 
 /// Writes a recording, a line for each event, at once.
 pub(crate) struct Recorder {
@@ -49,9 +49,7 @@ impl Recorder {
         let written = match &mut self.out {
             Some(Out::File(file)) => file.write_all(text.as_bytes()),
             Some(Out::Standard) => {
-                let mut out = io::stdout().lock();
-                let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-                self.audience = written.into();
+                self.audience = put(&text);
                 Ok(())
             }
             None => Ok(()),
@@ -63,9 +61,7 @@ impl Recorder {
         }
         self.audience
     }
-}
 
-impl Recorder {
     /// Whether the recording has ended before what it was to hold.
     pub(crate) const fn is_over(&self) -> bool {
         self.out.is_none()
