@@ -116,6 +116,23 @@ impl Listen {
         self
     }
 
+    /// Whether a name is to be resolved, by a call that waits.
+    ///
+    /// ```
+    /// use lastword_kit::Listen;
+    ///
+    /// let addresses = Listen::new().tcp("127.0.0.1:0").tcp("[::1]:0");
+    /// assert!(!addresses.asks_resolver());
+    /// assert!(addresses.tcp("localhost:0").asks_resolver());
+    /// ```
+    pub fn asks_resolver(&self) -> bool {
+        let is_name = |place: &Place| match place {
+            Place::Tcp(address) => address.parse::<SocketAddr>().is_err(),
+            _ => false,
+        };
+        self.places.iter().any(is_name)
+    }
+
     /// Sockets for `threads`, each with one for each place. Waits for nothing but the resolver of names.
     ///
     /// # Errors

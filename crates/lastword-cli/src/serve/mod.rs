@@ -127,12 +127,7 @@ async fn bind(args: &ServeArgs, server: Server) -> io::Result<Bound> {
     if let Some(path) = &args.unix {
         return server.bind_unix(path).await;
     }
-    let address = args.address();
-    match address.parse::<SocketAddr>() {
-        // Nothing is to be looked up, and no thread needed that could wait.
-        Ok(address) => server.bind(address).await,
-        Err(_) => server.listen(listen(&address)).await,
-    }
+    server.listen(listen(&args.address())).await
 }
 
 /// All addresses of a name; or, if this machine does not have all of them, the first that it has: many know

@@ -364,9 +364,13 @@ impl Server {
     /// Dropping the future closes all sockets.
     pub async fn listen(self, listen: Listen) -> io::Result<Bound> {
         let threads = self.sockets();
-        // Names are resolved by calls that wait.
-        let opened = tokio::task::spawn_blocking(move || listen.open(threads)).await;
-        let of_threads = opened.map_err(io::Error::other)??;
+        let of_threads = if listen.asks_resolver() {
+            let opened = tokio::task::spawn_blocking(move || listen.open(threads)).await;
+            opened.map_err(io::Error::other)??
+        } else {
+            // Nobody has to wait, nor a thread to be kept for it.
+            listen.open(threads)?
+        };
         Bound::new(self, of_threads).await
     }
 
